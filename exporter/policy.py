@@ -1,0 +1,134 @@
+"""What to do about it: statistics + rules -> recommended tier, with one sentence that says why. Pure.
+
+Policy ``threshold``: below the quality threshold one tier up; above the downgrade threshold one tier down,
+if the lower tier's own average allows it; in between, and without enough samples, stay.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import count
+
+import msgspec
+
+from exporter.domain import Ladder
+from exporter.fold import NEWEST, SCORE
+from exporter.rules import StageRules
+from exporter.stats import Live, QualityStats
+
+
+class TierRecommendation(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tier to use, how sure (0 to 1), why, and the statistics by tier that it rests on.
+
+    ``stats`` holds only tiers with live ratings.
+    """
+
+    current_tier: str
+    recommended_tier: str
+    confidence: float
+    reason: str
+    stats: dict[str, QualityStats]
+
+
+def current_tier(parts: Mapping[str, Live], start_tier: str) -> str:
+    """Tier that most of a stage's newest 100 live ratings carry.
+
+    ``parts`` holds the live part of each tier that has one. A tie goes to the tier of the newest rating
+    among the tied; without live ratings, ``start_tier``.
+    """
+    if len(parts) <= 1:
+        return next(iter(parts), start_tier)
+    newest = sorted(
+        (timestamp, arrival, tier)
+        for tier, part in parts.items()
+        for timestamp, arrival, _ in SCORE.iter_unpack(part.newest)
+    )
+    # A counter lists equals in the order in which it first met them: newest first.
+    return Counter(tier for _, _, tier in newest[: -NEWEST - 1 : -1]).most_common(1)[0][0]
+
+
+def recommend(stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder) -> TierRecommendation:
+    """Apply the rules once, from ``current``.
+
+    Args:
+        stats: statistics by tier, of the tiers that have live ratings.
+        current: tier in use, one of the ladder's.
+        rules: rules of the stage.
+        ladder: all tiers, cheapest first.
+
+    """
+    own = stats.get(current)
+    samples = own.sample_count if own else 0
+    if own is None or samples < rules.min_samples:
+        recommended, confidence = current, 0.0
+        reason = (
+            f"Stay on {current}: it has {_ratings(samples)} in the window, a recommendation needs {rules.min_samples}."
+        )
+    else:
+        recommended, reason = _verdict(own, stats, current, rules, ladder)
+        confidence = min(samples / rules.full_confidence_samples, 1.0)
+    return TierRecommendation(
+        current_tier=current,
+        recommended_tier=recommended,
+        confidence=confidence,
+        reason=reason,
+        stats=dict(stats),
+    )
+
+
+def _verdict(
+    own: QualityStats, stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder
+) -> tuple[str, str]:
+    """Recommended tier and reason, from a current tier with enough samples."""
+    if own.avg_quality < rules.quality_threshold:
+        return _upgrade(_finding(own, current, "below", rules.quality_threshold), current, ladder)
+    if own.avg_quality > rules.downgrade_threshold:
+        finding = _finding(own, current, "above", rules.downgrade_threshold)
+        return _downgrade(finding, stats, current, rules, ladder)
+    finding = _finding(own, current, "between", rules.quality_threshold)
+    return current, f"Stay on {current}: {finding} and {_figure(rules.downgrade_threshold)}."
+
+
+def _upgrade(finding: str, current: str, ladder: Ladder) -> tuple[str, str]:
+    higher = ladder.above(current)
+    if higher is None:
+        return current, f"Stay on {current}: {finding}, but there is no higher tier."
+    return higher, f"Move up to {higher}: {finding}."
+
+
+def _downgrade(
+    finding: str, stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder
+) -> tuple[str, str]:
+    lower = ladder.below(current)
+    if lower is None:
+        return current, f"Stay on {current}: {finding}, and there is no lower tier."
+    below = stats.get(lower)
+    samples = below.sample_count if below else 0
+    if below is None or samples < rules.min_samples:
+        return current, (
+            f"Stay on {current}: {finding}, but {lower} has {_ratings(samples)} in the window, "
+            f"going down needs {rules.min_samples}."
+        )
+    if below.avg_quality > rules.lower_tier_threshold:
+        return (
+            lower,
+            f"Move down to {lower}: {finding}, and {_finding(below, lower, 'above', rules.lower_tier_threshold)}.",
+        )
+    return current, (
+        f"Stay on {current}: {finding}, but {_finding(below, lower, 'not above', rules.lower_tier_threshold)}."
+    )
+
+
+def _finding(stats: QualityStats, tier: str, relation: str, threshold: float) -> str:
+    average = _figure(stats.avg_quality, threshold)
+    return f"{tier} averages {average} over {_ratings(stats.sample_count)}, {relation} {_figure(threshold)}"
+
+
+def _ratings(samples: int) -> str:
+    return f"{samples} rating" if samples == 1 else f"{samples} ratings"
+
+
+def _figure(value: float, threshold: float | None = None) -> str:
+    """Shortest text of 3 or more digits that does not round onto a threshold from which ``value`` differs."""
+    if threshold is None or value == threshold:
+        return f"{value:.10g}"
+    return next(text for digits in count(3) if float(text := f"{value:.{digits}g}") != threshold)

@@ -1,0 +1,168 @@
+"""What a record means: record + rules + now -> numbers. Pure.
+
+Every number is computed from the live window: hours whose end is later than now - window, and the
+newest 100 scores by the same rule. Sums are exact integers; the only rounding is the last division.
+"""
+
+from bisect import bisect_left
+from functools import cache
+from itertools import chain
+from math import sqrt
+from struct import Struct
+from typing import NamedTuple
+
+import msgspec
+
+from exporter.domain import MILLION
+from exporter.fold import HOUR_BUCKET, HOUR_MICROSECONDS, NEWEST, SCORE, Bucket, Record, first_live_hour, square
+
+Z_95_TWO_SIDED = 1.96
+Z_99_ONE_SIDED = 2.326
+PRIOR_SCORES = 10
+PRIOR_VARIANCE = 0.0625
+TREND_MIN_SCORES = 4
+TREND_MIN_DIVISOR = 0.1
+
+
+class Live(NamedTuple):
+    """The live part of a record: exact sums in millionths, and the newest live scores, packed as in the record.
+
+    ``first_hour`` is the oldest live hour: until its end leaves the window, the part stays as it is.
+    """
+
+    samples: int
+    sum: int
+    squares: int
+    min: int
+    max: int
+    newest: bytes
+    first_hour: int
+
+
+class QualityStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Quality of one series, or of a stage over all its tiers (``tier`` is ``None``).
+
+    Scores and bounds are 0.0 (bad) to 1.0 (excellent). ``recent_trend`` is the relative change of
+    the newest half of the newest 100 scores against the older half, 0 below 4 scores, and
+    ``trend_upper_bound`` its one-sided 99 % bound. ``last_timestamp`` is in Unix seconds.
+    """
+
+    workflow_name: str
+    stage_name: str
+    tier: str | None
+    avg_quality: float
+    min_quality: float
+    max_quality: float
+    sample_count: int
+    recent_trend: float
+    lower_bound: float
+    upper_bound: float
+    trend_upper_bound: float
+    last_timestamp: float
+
+
+def live(record: Record, now: int, window: int) -> Live | None:
+    """Read the part of ``record`` that is live at ``now`` (microseconds) in a ``window`` of seconds.
+
+    ``None`` when nothing is.
+    """
+    first = first_live_hour(now, window)
+    hours, *columns = _columns(record.hours)
+    dead = bisect_left(hours, first)
+    if dead == len(hours):
+        return None
+    samples, total, squares, low, high = (column[dead:] for column in columns)
+    newest = _newest(record.newest, first * HOUR_MICROSECONDS)
+    return Live(sum(samples), sum(total), sum(squares), min(low), max(high), newest, hours[dead])
+
+
+def _newest(newest: bytes, edge: int) -> bytes:
+    """Packed scores whose timestamp is ``edge`` or later."""
+    dead = bisect_left(range(len(newest) // SCORE.size), edge, key=lambda place: timestamp_at(newest, place))
+    return newest[dead * SCORE.size :]
+
+
+def timestamp_at(newest: bytes, place: int) -> int:
+    """Timestamp, in microseconds, of one of the newest scores; -1 is the newest."""
+    timestamp, _arrival, _score = SCORE.unpack_from(newest, place * SCORE.size)
+    return int(timestamp)
+
+
+def _columns(hours: bytes) -> list[tuple[int, ...]]:
+    """Unpack all hours in one call, not one a row, and return the columns."""
+    flat = _table(len(hours) // HOUR_BUCKET.size).unpack(hours)
+    return [flat[column :: len(Bucket._fields)] for column in range(len(Bucket._fields))]
+
+
+@cache
+def _table(rows: int) -> Struct:
+    """Format of ``rows`` hours on end; as many as there are hours in a retention."""
+    return Struct("<" + HOUR_BUCKET.format.removeprefix("<") * rows)
+
+
+def merge(parts: list[Live]) -> Live:
+    """Unite the live parts of several series, at least one; the newest scores by timestamp, ties by arrival."""
+    if len(parts) == 1:
+        return parts[0]
+    newest = chain.from_iterable(SCORE.iter_unpack(part.newest) for part in parts)
+    return Live(
+        sum(part.samples for part in parts),
+        sum(part.sum for part in parts),
+        sum(part.squares for part in parts),
+        min(part.min for part in parts),
+        max(part.max for part in parts),
+        b"".join(SCORE.pack(*score) for score in sorted(newest)[-NEWEST:]),
+        min(part.first_hour for part in parts),
+    )
+
+
+def quality_stats(workflow: str, stage: str, tier: str | None, part: Live) -> QualityStats:
+    """Compute the statistics of a live part."""
+    average = part.sum / (part.samples * MILLION)
+    margin = Z_95_TWO_SIDED * sqrt(_variance(part.samples, part.sum, part.squares) / part.samples)
+    trend, trend_upper_bound = trend_of([score for _, _, score in SCORE.iter_unpack(part.newest)])
+    return QualityStats(
+        workflow_name=workflow,
+        stage_name=stage,
+        tier=tier,
+        avg_quality=average,
+        min_quality=part.min / MILLION,
+        max_quality=part.max / MILLION,
+        sample_count=part.samples,
+        recent_trend=trend,
+        lower_bound=max(0.0, average - margin),
+        upper_bound=min(1.0, average + margin),
+        trend_upper_bound=trend_upper_bound,
+        last_timestamp=timestamp_at(part.newest, -1) / MILLION,
+    )
+
+
+def trend_of(scores: list[int]) -> tuple[float, float]:
+    """Trend of ``scores`` (millionths, oldest first) and its one-sided 99 % upper bound.
+
+    trend = (mean of the newest half - mean of the older half) / max(mean of the older half, 0.1), the
+    newest half having floor(n/2) scores. Both are 0 below 4 scores.
+    """
+    count = len(scores)
+    if count < TREND_MIN_SCORES:
+        return 0.0, 0.0
+    older, newer = scores[: count - count // 2], scores[count - count // 2 :]
+    older_sum, newer_sum = sum(older), sum(newer)
+    older_mean = older_sum / (len(older) * MILLION)
+    difference = newer_sum / (len(newer) * MILLION) - older_mean
+    error = sqrt(
+        _variance(len(older), older_sum, sum(map(square, older))) / len(older)
+        + _variance(len(newer), newer_sum, sum(map(square, newer))) / len(newer)
+    )
+    divisor = max(older_mean, TREND_MIN_DIVISOR)
+    return difference / divisor, (difference + Z_99_ONE_SIDED * error) / divisor
+
+
+def _variance(count: int, total: int, squares: int) -> float:
+    """Sample variance, shrunk towards a standard deviation of 0.25 by ten pseudo-scores.
+
+    (max(0, squares - sum^2 / n) + 10 * 0.0625) / (n + 10); the deviation is taken in integers, so that it
+    does not cancel however many scores there are.
+    """
+    deviation = max(0, squares * MILLION * count - total * total) / (count * MILLION * MILLION)
+    return (deviation + PRIOR_SCORES * PRIOR_VARIANCE) / (count + PRIOR_SCORES)

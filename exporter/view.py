@@ -1,0 +1,199 @@
+"""The picture of all series, brought up to date by what changed since the last time.
+
+Everybody who reads is shown this one assessment: ``/metrics``, the JSON API, ``FeedbackLoop`` and the CLI.
+It depends on records, rules and time alone. A refresh costs what changed and what a passing hour
+makes old, not what there is.
+"""
+
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from exporter.domain import MILLION, Ladder
+from exporter.errors import StoreError
+from exporter.fold import HOUR_MICROSECONDS, Record
+from exporter.policy import TierRecommendation, current_tier, recommend
+from exporter.rules import Rules, StageRules
+from exporter.stats import Live, QualityStats, live, merge, quality_stats
+from exporter.store.base import Changes, Cursor, Store
+
+StageKey = tuple[str, str]
+
+
+class Series(NamedTuple):
+    """One series with live ratings: its record, the live part of it, and what that means."""
+
+    record: Record
+    part: Live
+    stats: QualityStats
+
+
+class Stage:
+    """One stage at one moment; never changed, only replaced."""
+
+    def __init__(self, key: StageKey, rules: StageRules, ladder: Ladder, series: Mapping[str, Series]) -> None:
+        """Keep the live ``series`` by tier, in the order of ``ladder``; series of other tiers are not shown."""
+        self.key = key
+        self.rules = rules
+        self.ladder = ladder
+        self.series = {tier: series[tier] for tier in ladder if tier in series}
+
+    @cached_property
+    def stats(self) -> dict[str, QualityStats]:
+        """Statistics by tier, of the tiers that have live ratings."""
+        return {tier: series.stats for tier, series in self.series.items()}
+
+    @cached_property
+    def all_tiers(self) -> QualityStats | None:
+        """Statistics over all tiers together, ``None`` without live ratings."""
+        if not self.series:
+            return None
+        return quality_stats(*self.key, None, merge([series.part for series in self.series.values()]))
+
+    @cached_property
+    def current_tier(self) -> str:
+        """Tier that the traffic shows the stage to use."""
+        parts = {tier: series.part for tier, series in self.series.items()}
+        return current_tier(parts, self.rules.start_tier or self.ladder[0])
+
+    @cached_property
+    def recommendation(self) -> TierRecommendation:
+        """Recommendation from the tier that the stage uses."""
+        return self.recommend(self.current_tier)
+
+    def recommend(self, current: str) -> TierRecommendation:
+        """Recommendation to one who uses tier ``current``, one of the ladder's."""
+        return recommend(self.stats, current, self.rules, self.ladder)
+
+    @property
+    def stale_at(self) -> int:
+        """Microsecond at which the oldest live hour dies and the stage must be looked at again."""
+        oldest = min(series.part.first_hour for series in self.series.values())
+        return (oldest + 1) * HOUR_MICROSECONDS + self.rules.window_seconds * MILLION
+
+
+def _series(key: StageKey, tier: str, record: Record, rules: StageRules, now: int) -> Series | None:
+    part = live(record, now, rules.window_seconds)
+    return Series(record, part, quality_stats(*key, tier, part)) if part else None
+
+
+def assess(key: StageKey, records: Mapping[str, Record], rules: StageRules, ladder: Ladder, now: int) -> Stage:
+    """Assess a stage from the records of its tiers at ``now`` (microseconds)."""
+    series = {tier: _series(key, tier, record, rules, now) for tier, record in records.items()}
+    return Stage(key, rules, ladder, {tier: part for tier, part in series.items() if part})
+
+
+class View:
+    """Every live stage of a store. Thread-safe; the stages that it hands out never change."""
+
+    def __init__(self, store: Store, rules: Rules) -> None:
+        """Begin empty; the first refresh reads everything."""
+        self._store = store
+        self._lock = threading.Lock()
+        self._begun = 0
+        self._failure: StoreError | None = None
+        self._stages: dict[StageKey, Stage] = {}
+        # When each stage must be looked at again, soonest first; an entry that a stage outgrew is passed over.
+        self._stale: list[tuple[int, StageKey]] = []
+        self._changed: set[StageKey] = set()
+        self.updated_at: int | None = None
+        self._restart(rules)
+
+    def _restart(self, rules: Rules) -> None:
+        self.rules = rules
+        self._cursor: Cursor | None = None
+
+    def set_rules(self, rules: Rules) -> None:
+        """Assess everything anew by ``rules`` at the next refresh; until then the old picture stands."""
+        with self._lock:
+            self._restart(rules)
+
+    def refresh(self, now: int) -> None:
+        """Bring the view up to ``now`` (microseconds): all that was acknowledged before the call is in it.
+
+        Callers that wait for one another share one refresh, if it began after they asked.
+
+        Raises:
+            StoreError: the store could not be read; the view then is the last known one, without what has
+                left the window since.
+
+        """
+        asked = self._begun
+        with self._lock:
+            if self._begun == asked:
+                self._begun += 1
+                self._failure = self._update(now)
+            if self._failure is not None:
+                raise type(self._failure)(str(self._failure)) from self._failure
+
+    def _update(self, now: int) -> StoreError | None:
+        try:
+            changes = self._store.changes(self._cursor)
+        except StoreError as error:
+            self._let_hours_pass(now)
+            return error
+        if changes.complete:
+            self._forget_all_but({key[:2] for key, _ in changes.items})
+        self._take(changes, now)
+        self._let_hours_pass(now)
+        self._cursor = changes.cursor
+        self.updated_at = now
+        return None
+
+    def _forget_all_but(self, kept: set[StageKey]) -> None:
+        for key in self._stages.keys() - kept:
+            self._put(Stage(key, self.rules.stage(*key), self.rules.ladder, {}))
+
+    def _take(self, changes: Changes, now: int) -> None:
+        """Assess the stages of the changed series; their other series stand as they are."""
+        changed: dict[StageKey, dict[str, Record | None]] = {}
+        for (workflow, stage, tier), record in changes.items:
+            changed.setdefault((workflow, stage), {})[tier] = record
+        for key, records in changed.items():
+            old = None if changes.complete else self._stages.get(key)
+            rules = old.rules if old else self.rules.stage(*key)
+            series = dict(old.series) if old else {}
+            for tier, record in records.items():
+                part = _series(key, tier, record, rules, now) if record else None
+                if part:
+                    series[tier] = part
+                else:
+                    series.pop(tier, None)
+            self._put(Stage(key, rules, self.rules.ladder, series))
+
+    def _let_hours_pass(self, now: int) -> None:
+        """Assess anew the stages whose oldest live hour has left the window."""
+        while self._stale and self._stale[0][0] <= now:
+            due, key = heappop(self._stale)
+            stage = self._stages.get(key)
+            if stage is not None and stage.stale_at == due:
+                records = {tier: series.record for tier, series in stage.series.items()}
+                self._put(assess(key, records, stage.rules, stage.ladder, now))
+
+    def _put(self, stage: Stage) -> None:
+        self._changed.add(stage.key)
+        old = self._stages.get(stage.key)
+        if not stage.series:
+            self._stages.pop(stage.key, None)
+            return
+        self._stages[stage.key] = stage
+        if old is None or old.stale_at != stage.stale_at:
+            heappush(self._stale, (stage.stale_at, stage.key))
+
+    @property
+    def stages(self) -> list[Stage]:
+        """Every stage with live ratings, as of the last refresh."""
+        return list(self._stages.values())
+
+    def stage(self, workflow: str, stage: str) -> Stage:
+        """One stage as of the last refresh; without series where it has no live rating."""
+        key = (workflow, stage)
+        return self._stages.get(key) or Stage(key, self.rules.stage(*key), self.rules.ladder, {})
+
+    def take_changed(self) -> dict[StageKey, Stage | None]:
+        """Stages that changed since the last call, ``None`` where one is gone; for the one reader that caches."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            return {key: self._stages.get(key) for key in changed}

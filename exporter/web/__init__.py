@@ -1,0 +1,1 @@
+"""The HTTP edge: one module a concern, thin handlers, meaning in the layers below."""
