@@ -89,7 +89,10 @@ class Ladder(tuple[str, ...]):
 
 def shown(value: object) -> str:
     """Render what was given for a message, cut to a readable length."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of over 4,300 digits, or nested too deeply
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= SHOWN_LENGTH else text[: SHOWN_LENGTH - 3] + "..."
 
 
@@ -192,15 +195,13 @@ def check_time(timestamp: int, now: int, window_seconds: int) -> int:
 
     """
     if timestamp < now - window_seconds * MILLION:
-        age = (now - timestamp) / MILLION
-        raise InvalidFeedback(
-            "timestamp", f"is {age:.0f} s old, older than the window of {window_seconds} s", "too_old"
-        )
+        age = math.ceil((now - timestamp) / MILLION)
+        raise InvalidFeedback("timestamp", f"is {age} s old, older than the window of {window_seconds} s", "too_old")
     if timestamp > now + MAX_AHEAD_SECONDS * MILLION:
-        ahead = (timestamp - now) / MILLION
+        ahead = math.ceil((timestamp - now) / MILLION)
         raise InvalidFeedback(
             "timestamp",
-            f"is {ahead:.0f} s ahead, at most {MAX_AHEAD_SECONDS} s are allowed; numbers are Unix seconds",
+            f"is {ahead} s ahead, at most {MAX_AHEAD_SECONDS} s are allowed; numbers are Unix seconds",
             "in_future",
         )
     return timestamp

@@ -4,6 +4,7 @@
 
     ExporterError
     ├── InvalidFeedback   (ValueError)  one field of what a caller gave
+    ├── MalformedBody     (ValueError)  a request body that is not JSON at all
     ├── ConfigError       (ValueError)  everything wrong with a configuration
     └── StoreError
         ├── StoreUnavailable            may mend by itself: ask again later
@@ -32,6 +33,10 @@ class InvalidFeedback(ExporterError, ValueError):
         self.field = field
         self.reason = reason
         self.code = code
+
+
+class MalformedBody(ExporterError, ValueError):
+    """A request body is not JSON by the grammar; the text says where."""
 
 
 class ConfigError(ExporterError, ValueError):

@@ -5,7 +5,7 @@ if the lower tier's own average allows it; in between, and without enough sample
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 import msgspec
@@ -84,8 +84,8 @@ def _verdict(
     if own.avg_quality > rules.downgrade_threshold:
         finding = _finding(own, current, "above", rules.downgrade_threshold)
         return _downgrade(finding, stats, current, rules, ladder)
-    finding = _finding(own, current, "between", rules.quality_threshold)
-    return current, f"Stay on {current}: {finding} and {_figure(rules.downgrade_threshold)}."
+    finding = _finding(own, current, "between", rules.quality_threshold, rules.downgrade_threshold)
+    return current, f"Stay on {current}: {finding}."
 
 
 def _upgrade(finding: str, current: str, ladder: Ladder) -> tuple[str, str]:
@@ -118,17 +118,28 @@ def _downgrade(
     )
 
 
-def _finding(stats: QualityStats, tier: str, relation: str, threshold: float) -> str:
-    average = _figure(stats.avg_quality, threshold)
-    return f"{tier} averages {average} over {_ratings(stats.sample_count)}, {relation} {_figure(threshold)}"
+def _finding(stats: QualityStats, tier: str, relation: str, *thresholds: float) -> str:
+    average = _figure(stats.avg_quality, thresholds)
+    limits = " and ".join(map(_limit, thresholds))
+    return f"{tier} averages {average} over {_ratings(stats.sample_count)}, {relation} {limits}"
 
 
 def _ratings(samples: int) -> str:
     return f"{samples} rating" if samples == 1 else f"{samples} ratings"
 
 
-def _figure(value: float, threshold: float | None = None) -> str:
-    """Shortest text of 3 or more digits that does not round onto a threshold from which ``value`` differs."""
-    if threshold is None or value == threshold:
-        return f"{value:.10g}"
-    return next(text for digits in count(3) if float(text := f"{value:.{digits}g}") != threshold)
+def _limit(threshold: float) -> str:
+    """Text of a threshold with all its digits."""
+    return f"{threshold}".removesuffix(".0")
+
+
+def _figure(average: float, thresholds: Sequence[float]) -> str:
+    """Shortest text of 3 or more digits that lies on the same side of every threshold as ``average``."""
+    sides = [_side(average, threshold) for threshold in thresholds]
+    texts = (f"{average:.{digits}g}" for digits in count(3))
+    return next(text for text in texts if [_side(float(text), threshold) for threshold in thresholds] == sides)
+
+
+def _side(value: float, threshold: float) -> int:
+    """-1 below the threshold, 0 on it, 1 above it."""
+    return (value > threshold) - (value < threshold)
