@@ -11,7 +11,7 @@ from functools import cached_property
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from exporter.domain import MILLION, Ladder
+from exporter.domain import MILLION, Ladder, SeriesKey
 from exporter.errors import StoreError
 from exporter.fold import HOUR_MICROSECONDS, Record
 from exporter.policy import TierRecommendation, current_tier, recommend
@@ -20,6 +20,9 @@ from exporter.stats import Live, QualityStats, live, merge, quality_stats
 from exporter.store.base import Changes, Cursor, Store
 
 StageKey = tuple[str, str]
+
+# Outgrown moments of staleness that may lie about, beyond one a stage, before they are swept out.
+SPARE_MOMENTS = 100
 
 
 class Series(NamedTuple):
@@ -181,6 +184,8 @@ class View:
         self._stages[stage.key] = stage
         if old is None or old.stale_at != stage.stale_at:
             heappush(self._stale, (stage.stale_at, stage.key))
+            if len(self._stale) > 2 * len(self._stages) + SPARE_MOMENTS:
+                self._stale = sorted((stage.stale_at, key) for key, stage in self._stages.items())
 
     @property
     def stages(self) -> list[Stage]:
@@ -192,8 +197,25 @@ class View:
         key = (workflow, stage)
         return self._stages.get(key) or Stage(key, self.rules.stage(*key), self.rules.ladder, {})
 
+    def underperforming(self, workflow: str | None, threshold: float) -> list[QualityStats]:
+        """Series of a workflow, or of all, whose average is below ``threshold``, worst first, ties by name."""
+        found = [
+            stats
+            for stage in self.stages
+            if workflow in (None, stage.key[0])
+            for stats in stage.stats.values()
+            if stats.avg_quality < threshold
+        ]
+        return sorted(found, key=lambda stats: (stats.avg_quality, stats.workflow_name, stats.stage_name, stats.tier))
+
     def take_changed(self) -> dict[StageKey, Stage | None]:
         """Stages that changed since the last call, ``None`` where one is gone; for the one reader that caches."""
         with self._lock:
             changed, self._changed = self._changed, set()
             return {key: self._stages.get(key) for key in changed}
+
+
+def live_samples(deleted: list[tuple[SeriesKey, Record]], rules: Rules, now: int) -> int:
+    """Count the ratings of deleted records that were live at ``now`` (microseconds) by the rules of their stages."""
+    parts = (live(record, now, rules.stage(*key[:2]).window_seconds) for key, record in deleted)
+    return sum(part.samples for part in parts if part)
