@@ -1,0 +1,151 @@
+"""``serve``: the application in one worker process of Granian, from start to signal.
+
+The parent supervises and passes SIGHUP on; the worker reloads in place. A worker whose parent is
+gone ends at once, so that a killed exporter leaves nothing that listens.
+"""
+
+import errno
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from flask import Flask
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from exporter.config import Config
+from exporter.errors import ExporterError, StoreRefused, StoreUnavailable
+from exporter.store import open_store, without_password
+from exporter.store.base import Store
+from exporter.web.app import create_app
+from exporter.web.services import Services
+
+log = logging.getLogger("exporter")
+
+# A client that never ends its body holds one thread; the others go on answering.
+BLOCKING_THREADS = 64
+POLL_SECONDS = 0.5
+BIND_SECONDS = 3
+
+
+class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # Granian exports a variable: one class or another by platform
+    def signal_handler_reload(self, *_arguments: object) -> None:
+        """Pass SIGHUP on: the worker reloads in place, it is not replaced."""
+        for child in multiprocessing.active_children():
+            if child.pid:
+                os.kill(child.pid, signal.SIGHUP)
+
+
+def serve(load: Callable[[], Config]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: the configuration is not usable.
+        StoreRefused: the store will go on refusing.
+        ExporterError: the address cannot be listened on.
+
+    """
+    config = load()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
+    host, port = config.address
+    _check_address(host, port)
+    _check_store(config)
+    log.info("listening on http://%s, ratings are kept in %s", config.listen, without_password(config.store))
+    server = _Supervisor(
+        "exporter",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=BLOCKING_THREADS,
+        log_level=LogLevels.error,
+        websockets=False,
+    )
+    server.serve(target_loader=partial(_load_worker, load), wrap_loader=False)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Refuse an address where somebody listens: Granian's own sockets would silently share it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    give_up = time.monotonic() + BIND_SECONDS
+    while True:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+                probe.listen()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() > give_up:
+                    raise ExporterError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+            else:
+                return
+        time.sleep(POLL_SECONDS)
+
+
+def _check_store(config: Config) -> None:
+    """Prepare the store; one that is away is waited for, one that refuses ends the start."""
+    store = _open(config)
+    try:
+        store.raise_retention(config.all_rules.longest_window)
+    except StoreUnavailable as error:
+        log.warning("waiting for the store: %s", error)
+    finally:
+        store.close()
+
+
+def _open(config: Config) -> Store:
+    return open_store(config.store, retention=config.all_rules.longest_window, series_limit=config.series_limit)
+
+
+def _load_worker(load: Callable[[], Config]) -> Flask:
+    """Make the application inside the worker process."""
+    config = load()
+    services = Services(config, _open(config), load)
+    _in_background(_end_with_parent)
+    _in_background(_await_store, services)
+    signal.signal(signal.SIGHUP, lambda *_: _reload(services))
+    return create_app(services)
+
+
+def _in_background(target: Callable[..., None], *arguments: object) -> None:
+    threading.Thread(target=target, args=arguments, daemon=True).start()
+
+
+def _reload(services: Services) -> None:
+    # Services.reload has logged what is wrong, and the old configuration stays.
+    with suppress(ExporterError):
+        services.reload()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _await_store(services: Services) -> None:
+    """Raise the store's retention as soon as it can be reached; end the process if it refuses."""
+    waited = False
+    while True:
+        try:
+            services.store.raise_retention(services.rules.longest_window)
+        except StoreUnavailable:
+            waited = True
+            time.sleep(POLL_SECONDS)
+        except StoreRefused as error:
+            log.critical("%s", error)
+            os._exit(1)
+        else:
+            break
+    if waited:
+        log.info("the store is reached")

@@ -1,0 +1,89 @@
+"""What every handler works with: configuration, store, view and telemetry, wired once per process."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from exporter.clock import now_microseconds
+from exporter.config import Config, restart_needed
+from exporter.errors import ConfigError, StoreError
+from exporter.exposition import Exposition
+from exporter.rules import Rules
+from exporter.store.base import Store
+from exporter.telemetry import Telemetry
+from exporter.view import View
+
+log = logging.getLogger("exporter")
+
+
+class Services:
+    """One process's parts, and the few operations that touch several of them. Thread-safe."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        load: Callable[[], Config],
+        clock: Callable[[], int] = now_microseconds,
+    ) -> None:
+        """Wire the parts; ``load`` reads the configuration anew, ``clock`` gives microseconds."""
+        self.config = config
+        self.store = store
+        self.clock = clock
+        self.view = View(store, config.all_rules)
+        self.telemetry = Telemetry(self.view, store, clock())
+        self._load = load
+        self._exposition = Exposition(self.view)
+        self._reload_lock = threading.Lock()
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force."""
+        return self.view.rules
+
+    def refresh(self) -> None:
+        """Bring the view up to date and note how that went.
+
+        Raises:
+            StoreError: the store could not be read; the view is then the last known one.
+
+        """
+        started = time.perf_counter()
+        try:
+            self.view.refresh(self.clock())
+        except StoreError:
+            self.telemetry.read_failed()
+            raise
+        self.telemetry.read_succeeded(time.perf_counter() - started)
+
+    def metrics(self, *, openmetrics: bool, names: frozenset[str] | None) -> bytes:
+        """Render ``/metrics`` from the view as it is."""
+        return self._exposition.render(names) + self.telemetry.render(openmetrics=openmetrics, wanted=names)
+
+    def reload(self) -> None:
+        """Read the configuration anew and swap it whole, or keep the old one.
+
+        Raises:
+            ConfigError: the new configuration is not usable.
+            StoreError: the store could not be told of a longer retention.
+
+        """
+        with self._reload_lock:
+            try:
+                config = self._load()
+                self.store.raise_retention(config.all_rules.longest_window)
+            except (ConfigError, StoreError) as error:
+                self.telemetry.reloaded(self.clock(), successful=False)
+                log.error("configuration not reloaded, the old one stays: %s", error)  # noqa: TRY400 - no traceback: the words say it all
+                raise
+            for key in restart_needed(self.config, config):
+                log.warning("configuration reloaded, but %s changes only with a restart", key)
+            # What cannot change while running is shown as it is.
+            self.config = msgspec.structs.replace(config, listen=self.config.listen, store=self.config.store)
+            self.store.series_limit = config.series_limit
+            self.view.set_rules(config.all_rules)
+            self.telemetry.reloaded(self.clock(), successful=True)
+            log.info("configuration reloaded")
