@@ -1,0 +1,258 @@
+"""YAML file, environment and flags -> one frozen Config, or every problem at once.
+
+Flag beats environment beats file beats default. What is known of a key - its type, range and default - stands
+in the types alone; ``settings`` reads by them. The module may not import Flask, and makes no connection.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from operator import le, lt
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta, inspect
+
+from exporter import yaml_strict
+from exporter.errors import ConfigError, StoreRefused
+from exporter.rules import Rules, StageRules, WorkflowOverrides
+from exporter.settings import KeyPath, Reader, Setting, bare, dotted, shown_text, unknown
+from exporter.store import SERIES_LIMIT, open_store
+from exporter.yaml_strict import Scalar
+
+PREFIX = "FEEDBACK_EXPORTER_"
+FILE_VARIABLE = f"{PREFIX}CONFIG"
+RULES = ("rules",)
+
+# What Kubernetes puts into every container beside a service named feedback-exporter, as NAME=value.
+_OF_KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=\w+://|PORT_\d+_\w+=)")
+_LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
+_HIGHEST_PORT = 65_535
+
+Listen = Annotated[str, Meta(description="address of the one listener, as HOST:PORT or [IPV6]:PORT")]
+StoreUrl = Annotated[
+    str,
+    Meta(description="where ratings are kept: sqlite:///path, sqlite:// (memory), redis://, rediss:// or unix://"),
+]
+AccessLog = Annotated[bool, Meta(description="log one line for every HTTP request")]
+SeriesLimit = Annotated[
+    int, Meta(ge=1, le=1_000_000, description="most live series; a rating that would begin one more is rejected")
+]
+Tiers = Annotated[tuple[str, ...], Meta(min_length=2, max_length=16, description="model tiers, cheapest first")]
+DefaultRules = Annotated[StageRules, Meta(description="rules of every stage that sets none of its own")]
+Workflows = Annotated[
+    dict[str, WorkflowOverrides],
+    Meta(description="rules of single workflows, by name: any key of rules, and stages: rules of single stages"),
+]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be configured, with its default."""
+
+    listen: Listen = "127.0.0.1:10470"
+    store: StoreUrl = "sqlite:///llm-feedback.db"
+    access_log: AccessLog = False
+    series_limit: SeriesLimit = SERIES_LIMIT
+    tiers: Tiers = Rules().tiers
+    rules: DefaultRules = StageRules()
+    workflows: Workflows = {}
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host, without brackets, and port to listen on."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def all_rules(self) -> Rules:
+        """The rules of every stage."""
+        return Rules(tiers=self.tiers, defaults=self.rules, workflows=self.workflows)
+
+
+def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Config:
+    """Read the configuration.
+
+    Args:
+        path: the YAML file; ``None``: the one that ``FEEDBACK_EXPORTER_CONFIG`` names, if any.
+        environ: the environment. A variable set to the empty text counts as not set.
+        flags: what the command line says, by top-level key; ``None`` where a flag was not given.
+
+    Raises:
+        ConfigError: with every problem of all three, one line each.
+
+    """
+    named = environ.get(FILE_VARIABLE)
+    file = path or (Path(named) if named else None)
+    sources = [_from_file(file), _from_environment(environ), _from_flags(flags)]
+    problems = [problem for source in sources for problem in source.problems]
+    settings = {key: setting for source in sources for key, setting in source.settings.items()}
+    problems += _contradictions(settings)
+    if problems:
+        raise ConfigError(problems)
+    return msgspec.convert(_nested(settings), Config)
+
+
+def restart_needed(old: Config, new: Config) -> list[str]:
+    """Return the keys that differ and that only a restart changes."""
+    return [key for key in ("listen", "store") if getattr(old, key) != getattr(new, key)]
+
+
+def variables() -> dict[str, KeyPath]:
+    """Every environment variable that sets a key, and the key; workflows are set in the file alone."""
+    return {f"{PREFIX}{path[-1].upper()}": path for path in leaves()}
+
+
+@cache
+def leaves() -> dict[KeyPath, inspect.Field]:
+    """Every key that holds one value, outside the workflows, with its type and default."""
+    return dict(_fields(inspect.type_info(Config), ()))
+
+
+def _fields(kind: inspect.Type, above: KeyPath) -> Iterator[tuple[KeyPath, inspect.Field]]:
+    for field in kind.fields if isinstance(kind, inspect.StructType) else ():
+        path, inner = (*above, field.encode_name), bare(field.type)
+        if isinstance(inner, inspect.StructType):
+            yield from _fields(inner, path)
+        elif not isinstance(inner, inspect.DictType):
+            yield path, field
+
+
+def _from_file(path: Path | None) -> Reader:
+    reader = Reader(lambda key: f"{path}: {dotted(key)}" if key else str(path), _CHECKS)
+    try:
+        if path is not None:
+            reader.read(inspect.type_info(Config), yaml_strict.parse(_content(path), str(path)))
+    except ConfigError as error:
+        reader.problems += error.problems
+    return reader
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except OSError as error:
+        advice = f"; name another file with --config or {FILE_VARIABLE}"
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}{advice}"]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}: line {line}: not UTF-8; save the file in that encoding"]) from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> Reader:
+    known = variables()
+    names = {path: variable for variable, path in known.items()}
+    reader = Reader(names.__getitem__, _CHECKS)
+    for variable in sorted(environ):
+        value = environ[variable]
+        if variable in known:
+            if value:
+                _read_text(reader, known[variable], value)
+        elif variable.startswith(PREFIX) and variable != FILE_VARIABLE and not _is_kubernetes(variable, value):
+            reader.problems.append(f"{variable}: {unknown('variable', variable, [FILE_VARIABLE, *known])}")
+    return reader
+
+
+def _from_flags(flags: Mapping[str, object]) -> Reader:
+    reader = Reader(lambda key: f"--{key[0].replace('_', '-')}", _CHECKS)
+    for flag, value in flags.items():
+        if value is not None:
+            _read_text(reader, (flag,), str(value))
+    return reader
+
+
+def _read_text(reader: Reader, path: KeyPath, text: str) -> None:
+    """Read a value that came as a text: no quotes say what it is, and commas divide a list."""
+    kind = leaves()[path].type
+    if isinstance(bare(kind), inspect.VarTupleType):
+        reader.read(kind, yaml_strict.Sequence([Scalar(part.strip()) for part in text.split(",")]), path)
+    else:
+        reader.read(kind, Scalar(text, quoted=False), path)
+
+
+def _is_kubernetes(variable: str, value: str) -> bool:
+    """Whether Kubernetes sets the variable in every container beside a service named feedback-exporter."""
+    return bool(_OF_KUBERNETES.match(f"{variable}={value}"))
+
+
+def _check_listen(text: str) -> None:
+    parts = _LISTEN.fullmatch(text)
+    if not parts or not 1 <= int(parts["port"]) <= _HIGHEST_PORT or not _is_host(parts["ipv6"], parts["host"]):
+        raise ConfigError([f"{shown_text(text)} is not HOST:PORT or [IPV6]:PORT with a port from 1 to {_HIGHEST_PORT}"])
+
+
+def _is_host(ipv6: str | None, host: str) -> bool:
+    try:
+        if ipv6 is not None:
+            ipaddress.IPv6Address(ipv6)
+        elif not host.strip("0123456789."):
+            ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_store(url: str) -> None:
+    try:
+        open_store(url).close()
+    except StoreRefused as error:
+        raise ConfigError([str(error)]) from None
+
+
+_CHECKS: dict[KeyPath, Callable[[str], None]] = {("listen",): _check_listen, ("store",): _check_store}
+
+
+class _Order(NamedTuple):
+    """Two thresholds that must stand in an order, or a stage would be sent up and down at once."""
+
+    low: str
+    high: str
+    holds: Callable[[float, float], bool]
+    low_must_be: str
+    high_must_be: str
+
+
+_ORDERS = (
+    _Order("quality_threshold", "downgrade_threshold", lt, "below", "above"),
+    _Order("quality_threshold", "lower_tier_threshold", le, "at most", "at least"),
+)
+
+
+def _contradictions(settings: Mapping[KeyPath, Setting]) -> Iterator[str]:
+    """Find values that are usable alone but not together; what is not usable alone is passed over."""
+    tiers = settings.get(("tiers",), Setting(Config().tiers, "")).value
+    for path, (tier, where) in settings.items():
+        if path[-1] == "start_tier" and isinstance(tier, str) and isinstance(tiers, tuple) and tier not in tiers:
+            yield f"{where}: {shown_text(tier)} is none of the tiers {', '.join(tiers)}"
+    for level in dict.fromkeys(path[:-1] for path in settings if len(path) > 1):
+        for order in _ORDERS:
+            yield from _disorder(settings, level, order)
+
+
+def _disorder(settings: Mapping[KeyPath, Setting], level: KeyPath, order: _Order) -> Iterator[str]:
+    low, high = (_in_force(settings, level, key) for key in (order.low, order.high))
+    if not isinstance(low.value, float) or not isinstance(high.value, float) or order.holds(low.value, high.value):
+        return
+    if (*level, order.low) in settings:
+        yield f"{low.where}: {low.value} is not {order.low_must_be} {order.high}, {high.value} ({high.where})"
+    elif (*level, order.high) in settings:
+        yield f"{high.where}: {high.value} is not {order.high_must_be} {order.low}, {low.value} ({low.where})"
+
+
+def _in_force(settings: Mapping[KeyPath, Setting], level: KeyPath, key: str) -> Setting:
+    """Value of a rule at a level: its own, else its workflow's, else that of all stages."""
+    for layer in (level, level[:2], RULES):
+        if (*layer, key) in settings:
+            return settings[*layer, key]
+    return Setting(getattr(StageRules(), key), "the default")
+
+
+def _nested(settings: Mapping[KeyPath, Setting]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, setting in settings.items():
+        branch = tree
+        for part in path[:-1]:
+            branch = branch.setdefault(part, {})
+        branch[path[-1]] = setting.value
+    return tree
