@@ -2,4 +2,5 @@
 
 from exporter.cli import main
 
-main(prog_name="feedback-exporter")
+if __name__ == "__main__":
+    main(prog_name="feedback-exporter")

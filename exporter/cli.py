@@ -52,7 +52,7 @@ def serve(config: Path | None, **flags: object) -> None:
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 def check_config(file: Path | None) -> None:
-    """Say whether the configuration FILE can be used, and all that is wrong with it."""
+    """Check the configuration FILE, and say all that is wrong with it."""
     load(file, os.environ, {})
     tables.show("The configuration can be used.")
 
@@ -120,17 +120,17 @@ def _metadata(text: str | None) -> bytes:
 @click.option("--by", type=click.Choice(["day"]), help="One row a UTC day of the window.")
 @on_store()
 def stats(session: Session, workflow: str | None, stage: str | None, tier: str | None, by: str | None) -> None:
-    """Show average, interval, range and trend: of everything, a WORKFLOW, or one STAGE.
+    """Show the quality of everything, a WORKFLOW, or one STAGE.
 
     A stage with several tiers has a row for all of them together; its tier is "all", in JSON null.
     """
     chosen = None if tier is None else known_tier(session.rules, tier)
     stages = _stages(session, workflow, stage)
     if by is None:
-        rows = [each for stage in stages for each in _stats_rows(stage, chosen)]
+        rows = [row for each in stages for row in _stats_rows(each, chosen)]
         session.answer(rows, tables.stats_table(rows) if rows else NO_RATINGS)
     else:
-        days = [each for stage in stages for each in _day_rows(stage, chosen, session.now)]
+        days = [row for each in stages for row in _day_rows(each, chosen, session.now)]
         session.answer(days, tables.days_table(days) if days else NO_RATINGS)
 
 
@@ -164,7 +164,7 @@ def _day_rows(stage: Stage, tier: str | None, now: int) -> list[DayStats]:
 @click.option("--current-tier", metavar="TIER", help="Tier in use; without it, the one that most ratings carry.")
 @on_store()
 def recommend(session: Session, workflow: str, stage: str, current_tier: str | None) -> None:
-    """Say which tier a STAGE should use, how sure that is, and why."""
+    """Say which tier a STAGE should use, and why."""
     recommendation = session.loop.recommend_tier(workflow, stage, current_tier)
     session.answer(recommendation, tables.recommendation_text(recommendation))
 
@@ -187,7 +187,7 @@ def history(session: Session, workflow: str, stage: str, tier: str | None, limit
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Most rows shown.")
 @on_store()
 def underperforming(session: Session, workflow: str | None, threshold: float, top: int) -> None:
-    """Show the worst stages of all workflows, or of one WORKFLOW, worst first."""
+    """Show the worst stages, of all workflows or of one WORKFLOW."""
     wanted = None if workflow is None else name(workflow, "workflow_name")
     millionths(threshold, "threshold")
     worst = session.view.underperforming(wanted, threshold)[:top]
@@ -200,7 +200,7 @@ def underperforming(session: Session, workflow: str | None, threshold: float, to
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @on_store()
 def clear(session: Session, workflow: str, stage: str | None, *, yes: bool) -> None:
-    """Delete every rating of a WORKFLOW, or of one stage of it."""
+    """Delete the ratings of a WORKFLOW, or of one stage of it."""
     whose = f"workflow {shown(workflow)}" if stage is None else f"stage {shown(stage)} of workflow {shown(workflow)}"
     if not yes:
         click.confirm(f"Delete every rating of {whose}?", abort=True, err=True)
@@ -211,5 +211,5 @@ def clear(session: Session, workflow: str, stage: str | None, *, yes: bool) -> N
 @main.command("demo")
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed prints the same.")
 def demonstrate(seed: int) -> None:
-    """Show what the loop does, six times, on simulated work in memory."""
+    """Show what the loop does, on simulated work in memory."""
     demo.run(tables.make_console(), seed)

@@ -24,10 +24,10 @@ from exporter.yaml_strict import Scalar
 
 PREFIX = "FEEDBACK_EXPORTER_"
 FILE_VARIABLE = f"{PREFIX}CONFIG"
-RULES = ("rules",)
 
-# What Kubernetes puts into every container beside a service named feedback-exporter, as NAME=value.
-_OF_KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=\w+://|PORT_\d+_\w+=)")
+# NAME=value of the variables that set no key: the file's name, and what Kubernetes puts into every container
+# beside a service named feedback-exporter.
+_NO_KEY = re.compile(rf"{PREFIX}(CONFIG=|SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=\w+://|PORT_\d+_\w+=)")
 _LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _HIGHEST_PORT = 65_535
 
@@ -143,14 +143,16 @@ def _content(path: Path) -> str:
 def _from_environment(environ: Mapping[str, str]) -> Reader:
     known = variables()
     names = {path: variable for variable, path in known.items()}
+    every = [FILE_VARIABLE, *known]
     reader = Reader(names.__getitem__, _CHECKS)
     for variable in sorted(environ):
         value = environ[variable]
         if variable in known:
             if value:
                 _read_text(reader, known[variable], value)
-        elif variable.startswith(PREFIX) and variable != FILE_VARIABLE and not _is_kubernetes(variable, value):
-            reader.problems.append(f"{variable}: {unknown('variable', variable, [FILE_VARIABLE, *known])}")
+        elif variable.startswith(PREFIX) and not _NO_KEY.match(f"{variable}={value}"):
+            words = unknown("variable", variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in every])
+            reader.problems.append(f"{variable}: {words}, each after {PREFIX}")
     return reader
 
 
@@ -169,11 +171,6 @@ def _read_text(reader: Reader, path: KeyPath, text: str) -> None:
         reader.read(kind, yaml_strict.Sequence([Scalar(part.strip()) for part in text.split(",")]), path)
     else:
         reader.read(kind, Scalar(text, quoted=False), path)
-
-
-def _is_kubernetes(variable: str, value: str) -> bool:
-    """Whether Kubernetes sets the variable in every container beside a service named feedback-exporter."""
-    return bool(_OF_KUBERNETES.match(f"{variable}={value}"))
 
 
 def _check_listen(text: str) -> None:
@@ -209,13 +206,13 @@ class _Order(NamedTuple):
     low: str
     high: str
     holds: Callable[[float, float], bool]
-    low_must_be: str
-    high_must_be: str
+    low_fault: str
+    high_fault: str
 
 
 _ORDERS = (
-    _Order("quality_threshold", "downgrade_threshold", lt, "below", "above"),
-    _Order("quality_threshold", "lower_tier_threshold", le, "at most", "at least"),
+    _Order("quality_threshold", "downgrade_threshold", lt, "not below", "not above"),
+    _Order("quality_threshold", "lower_tier_threshold", le, "above", "below"),
 )
 
 
@@ -235,14 +232,14 @@ def _disorder(settings: Mapping[KeyPath, Setting], level: KeyPath, order: _Order
     if not isinstance(low.value, float) or not isinstance(high.value, float) or order.holds(low.value, high.value):
         return
     if (*level, order.low) in settings:
-        yield f"{low.where}: {low.value} is not {order.low_must_be} {order.high}, {high.value} ({high.where})"
+        yield f"{low.where}: {low.value} is {order.low_fault} {order.high}, {high.value} ({high.where})"
     elif (*level, order.high) in settings:
-        yield f"{high.where}: {high.value} is not {order.high_must_be} {order.low}, {low.value} ({low.where})"
+        yield f"{high.where}: {high.value} is {order.high_fault} {order.low}, {low.value} ({low.where})"
 
 
 def _in_force(settings: Mapping[KeyPath, Setting], level: KeyPath, key: str) -> Setting:
     """Value of a rule at a level: its own, else its workflow's, else that of all stages."""
-    for layer in (level, level[:2], RULES):
+    for layer in (level, level[:2], ("rules",)):
         if (*layer, key) in settings:
             return settings[*layer, key]
     return Setting(getattr(StageRules(), key), "the default")

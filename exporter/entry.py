@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from exporter import scores
+from exporter.body import is_json
 from exporter.domain import (
     MILLION,
     NAME_LENGTH,
@@ -27,12 +28,14 @@ from exporter.domain import (
 from exporter.errors import InvalidFeedback
 from exporter.rules import Rules
 
+# Deep enough for what people write, and far from where a reader's recursion ends.
+METADATA_DEPTH = 100
 SCORE_FIELDS = ("quality_score", "rating", "stars", "outcome")
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 _MAX_UNIX_SECONDS = 1e12
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
-_AT_FIELD = re.compile(r" - at `\$\.(.*)`\Z", re.DOTALL)
+_AT_FIELD = re.compile(r" - at `\$\.(\w+)")
 
 
 def _text(description: str, **schema: object) -> Meta:
@@ -143,9 +146,7 @@ def _decode(raw: bytes) -> Entry:
     except RecursionError:
         raise InvalidFeedback(None, "the entry is nested too deeply", "malformed") from None
     except ValueError as error:
-        # What the grammar allows and we cannot keep, or, in NDJSON, a line that is not JSON.
-        reason = str(error).removeprefix("JSON is malformed: ")
-        raise InvalidFeedback(None, f"the entry is not usable JSON: {reason}", "malformed") from None
+        raise InvalidFeedback(None, f"the entry is not usable JSON: {_json_fault(raw, error)}", "malformed") from None
 
 
 def _fault(message: str) -> InvalidFeedback:
@@ -156,6 +157,17 @@ def _fault(message: str) -> InvalidFeedback:
     if at := _AT_FIELD.search(message):
         return InvalidFeedback(at[1], message[: at.start()], "malformed")
     return InvalidFeedback(None, "the entry is not a JSON object", "malformed")
+
+
+def _json_fault(raw: bytes, error: ValueError) -> str:
+    """Say what is wrong with ``raw``, which msgspec could not decode: in a line of NDJSON, that may be anything."""
+    if isinstance(error, msgspec.ValidationError):
+        return str(error).partition(" - at `")[0]
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as fault:
+        return f"it is not UTF-8 at byte {fault.start}"
+    return "it holds half a surrogate pair" if is_json(text) else str(error).removeprefix("JSON is malformed: ")
 
 
 def _given(value: object, field: str, code: str = "invalid_name") -> Any:  # noqa: ANN401 - what the client sent
@@ -207,12 +219,27 @@ def parse_time(value: object, field: str = "timestamp") -> int:
 
 
 def _metadata(raw: Raw | UnsetType) -> bytes:
-    text = b"{}" if raw is UNSET or bytes(raw) == b"null" else bytes(raw)
+    if raw is UNSET or (text := bytes(raw)) == b"null":
+        return b"{}"
+    check_metadata_size(text)
     try:
         value = msgspec.json.decode(text)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InvalidFeedback("metadata", f"is not usable JSON: {reason}", "invalid_metadata") from None
+        is_deep = text.count(b"{") + text.count(b"[") > METADATA_DEPTH and _is_deeper(value, METADATA_DEPTH)
+    except RecursionError:
+        is_deep = True
+    except ValueError as error:
+        reason = f"is not usable JSON: {_json_fault(text, error)}"
+        raise InvalidFeedback("metadata", reason, "invalid_metadata") from None
+    if is_deep:
+        reason = f"is nested more than {METADATA_DEPTH} levels deep"
+        raise InvalidFeedback("metadata", reason, "invalid_metadata")
     if not isinstance(value, dict):
         raise InvalidFeedback("metadata", f"{shown(value)} is not a JSON object", "invalid_metadata")
-    return check_metadata_size(text)
+    return text
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    children = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children)

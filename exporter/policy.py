@@ -5,7 +5,8 @@ if the lower tier's own average allows it; in between, and without enough sample
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 
 import msgspec
@@ -14,6 +15,10 @@ from exporter.domain import Ladder
 from exporter.fold import NEWEST, SCORE
 from exporter.rules import StageRules
 from exporter.stats import Live, QualityStats
+
+
+# Puts a reason into words when somebody asks: most who follow a recommendation never do.
+Reason = Callable[[], str]
 
 
 class TierRecommendation(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +42,15 @@ def current_tier(parts: Mapping[str, Live], start_tier: str) -> str:
     """
     if len(parts) <= 1:
         return next(iter(parts), start_tier)
-    newest = sorted(
-        (timestamp, arrival, tier)
-        for tier, part in parts.items()
-        for timestamp, arrival, _ in SCORE.iter_unpack(part.newest)
+    times = {tier: timestamps(part.newest) for tier, part in parts.items()}
+    # The newest 100 are the ratings later than this moment, and of those of this moment the last to arrive.
+    edge = sorted(chain.from_iterable(times.values()))[-NEWEST:][0]
+    counts = Counter({tier: len(stamps) - bisect_right(stamps, edge) for tier, stamps in times.items()})
+    at_edge = sorted(
+        rating
+        for tier, stamps in times.items()
+        for rating in ratings_at()
     )
-    # A counter lists equals in the order in which it first met them: newest first.
-    return Counter(tier for _, _, tier in newest[: -NEWEST - 1 : -1]).most_common(1)[0][0]
 
 
 def recommend(stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder) -> TierRecommendation:
@@ -56,66 +63,67 @@ def recommend(stats: Mapping[str, QualityStats], current: str, rules: StageRules
         ladder: all tiers, cheapest first.
 
     """
-    own = stats.get(current)
-    samples = own.sample_count if own else 0
-    if own is None or samples < rules.min_samples:
-        recommended, confidence = current, 0.0
-        reason = (
-            f"Stay on {current}: it has {_ratings(samples)} in the window, a recommendation needs {rules.min_samples}."
-        )
-    else:
-        recommended, reason = _verdict(own, stats, current, rules, ladder)
-        confidence = min(samples / rules.full_confidence_samples, 1.0)
+    recommended, confidence, reason = decide(stats, current, rules, ladder)
     return TierRecommendation(
         current_tier=current,
         recommended_tier=recommended,
         confidence=confidence,
-        reason=reason,
+        reason=reason(),
         stats=dict(stats),
     )
 
 
+def decide(
+    stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder
+) -> tuple[str, float, Reason]:
+    """Do as ``recommend``, and return its recommended tier, its confidence, and its reason not yet in words."""
+    own = stats.get(current)
+    samples = own.sample_count if own else 0
+    if own is None or samples < rules.min_samples:
+        return current, 0.0, lambda: (
+            f"Stay on {current}: it has {_ratings(samples)} in the window, a recommendation needs {rules.min_samples}."
+        )
+    recommended, reason = _verdict(own, stats, current, rules, ladder)
+    return recommended, min(samples / rules.full_confidence_samples, 1.0), reason
+
+
 def _verdict(
     own: QualityStats, stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder
-) -> tuple[str, str]:
+) -> tuple[str, Reason]:
     """Recommended tier and reason, from a current tier with enough samples."""
     if own.avg_quality < rules.quality_threshold:
-        return _upgrade(_finding(own, current, "below", rules.quality_threshold), current, ladder)
+        return _upgrade(partial(_finding, own, current, "below", rules.quality_threshold), current, ladder)
     if own.avg_quality > rules.downgrade_threshold:
-        finding = _finding(own, current, "above", rules.downgrade_threshold)
+        finding = partial(_finding, own, current, "above", rules.downgrade_threshold)
         return _downgrade(finding, stats, current, rules, ladder)
-    finding = _finding(own, current, "between", rules.quality_threshold, rules.downgrade_threshold)
-    return current, f"Stay on {current}: {finding}."
+    finding = partial(_finding, own, current, "between", rules.quality_threshold, rules.downgrade_threshold)
+    return current, lambda: f"Stay on {current}: {finding()}."
 
 
-def _upgrade(finding: str, current: str, ladder: Ladder) -> tuple[str, str]:
+def _upgrade(finding: Reason, current: str, ladder: Ladder) -> tuple[str, Reason]:
     higher = ladder.above(current)
     if higher is None:
-        return current, f"Stay on {current}: {finding}, but there is no higher tier."
-    return higher, f"Move up to {higher}: {finding}."
+        return current, lambda: f"Stay on {current}: {finding()}, but there is no higher tier."
+    return higher, lambda: f"Move up to {higher}: {finding()}."
 
 
 def _downgrade(
-    finding: str, stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder
-) -> tuple[str, str]:
+    finding: Reason, stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder
+) -> tuple[str, Reason]:
     lower = ladder.below(current)
     if lower is None:
-        return current, f"Stay on {current}: {finding}, and there is no lower tier."
+        return current, lambda: f"Stay on {current}: {finding()}, and there is no lower tier."
     below = stats.get(lower)
     samples = below.sample_count if below else 0
     if below is None or samples < rules.min_samples:
-        return current, (
-            f"Stay on {current}: {finding}, but {lower} has {_ratings(samples)} in the window, "
+        return current, lambda: (
+            f"Stay on {current}: {finding()}, but {lower} has {_ratings(samples)} in the window, "
             f"going down needs {rules.min_samples}."
         )
-    if below.avg_quality > rules.lower_tier_threshold:
-        return (
-            lower,
-            f"Move down to {lower}: {finding}, and {_finding(below, lower, 'above', rules.lower_tier_threshold)}.",
-        )
-    return current, (
-        f"Stay on {current}: {finding}, but {_finding(below, lower, 'not above', rules.lower_tier_threshold)}."
-    )
+    limit = rules.lower_tier_threshold
+    if below.avg_quality > limit:
+        return lower, lambda: f"Move down to {lower}: {finding()}, and {_finding(below, lower, 'above', limit)}."
+    return current, lambda: f"Stay on {current}: {finding()}, but {_finding(below, lower, 'not above', limit)}."
 
 
 def _finding(stats: QualityStats, tier: str, relation: str, *thresholds: float) -> str:

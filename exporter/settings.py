@@ -6,7 +6,7 @@ or clock.
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec import UNSET, inspect
@@ -23,6 +23,7 @@ KeyPath = tuple[str, ...]
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9](?:_?[0-9]){0,18})")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_TEXT = inspect.StrType()
 _PLAIN_WORD = re.compile(r"[\w-]{1,128}")
 
 
@@ -41,7 +42,7 @@ class Reader:
 
         Args:
             label: names the place of a key in the source, for messages.
-            checks: what the texts at some places must satisfy beyond their type; they raise ``ConfigError``.
+            checks: what the text at some places must satisfy, quoted or not; they raise ``ConfigError``.
 
         """
         self.settings: dict[KeyPath, Setting] = {}
@@ -65,7 +66,7 @@ class Reader:
             if key.text in fields:
                 self.read(fields[key.text], value, (*path, key.text))
             else:
-                self._add_problem((*path, key.text), unknown("key", key.text, list(fields)))
+                self._add_problem((*path, key.text), unknown("key", key.text, list(fields), _inner_keys(kind)))
 
     def _read_named(self, kind: inspect.DictType, node: Node, path: KeyPath) -> None:
         for key, value in self._entries(node, path):
@@ -92,11 +93,12 @@ class Reader:
     def _read_leaf(self, kind: inspect.Type, node: Node, path: KeyPath) -> None:
         value: object = UNSET
         try:
-            value = _value(kind, node)
-            if path in self._checks and isinstance(value, str):
-                self._checks[path](value)
+            if path in self._checks and isinstance(node, Scalar) and not _is_null(node):
+                self._checks[path](node.text)
+                value = node.text
+            else:
+                value = _value(kind, node)
         except ConfigError as error:
-            value = UNSET
             self._add_problem(path, str(error))
         self.settings[path] = Setting(value, self._label(path))
 
@@ -134,11 +136,19 @@ def shown_text(text: str) -> str:
     return shown(without_password(text) if "://" in text else text)
 
 
-def unknown(what: str, word: str, known: list[str]) -> str:
-    """Say that ``word`` is unknown, and name the nearest known one and all of them."""
-    near = difflib.get_close_matches(word[:SHOWN_LENGTH], known, n=1)
+def unknown(what: str, word: str, known: list[str], elsewhere: Iterable[str] = ()) -> str:
+    """Say that ``word`` is unknown, name the nearest of those known here and elsewhere, and all known here."""
+    near = difflib.get_close_matches(word[:SHOWN_LENGTH], [*known, *elsewhere], n=1)
     question = f" (did you mean {near[0]}?)" if near else ""
     return f"unknown {what}{question}; known are {', '.join(known)}"
+
+
+def _inner_keys(kind: inspect.StructType) -> Iterator[str]:
+    """Keys that stand one level down, as ``rules.min_samples``."""
+    for field in kind.fields:
+        inner = bare(field.type)
+        for key in inner.fields if isinstance(inner, inspect.StructType) else ():
+            yield dotted((field.encode_name, key.encode_name))
 
 
 def _value(kind: inspect.Type, node: Node) -> object:
@@ -154,7 +164,7 @@ def _value(kind: inspect.Type, node: Node) -> object:
         case inspect.VarTupleType():
             return _names(kind, node)
         case inspect.StrType():
-            return _text(node)
+            return _text(kind, node)
         case _:
             return _parsed(kind, node)
 
@@ -170,8 +180,7 @@ def _parsed(kind: inspect.Type, node: Node) -> object:
             case inspect.BoolType():
                 value = _BOOLEANS.get(node.text.lower())
     if value is None:
-        advice = "; leave the key out to have the default" if _is_null(node) else ""
-        raise ConfigError([f"{_given(node)} is not {rule(kind)}{advice}"])
+        raise _refusal(kind, node)
     if isinstance(node, Scalar) and node.quoted:
         raise ConfigError([f"{_given(node)} is a text, not {rule(kind)}; write it without quotes"])
     return value
@@ -181,17 +190,18 @@ def _within(value: float, low: float | None, high: float | None) -> float | None
     return value if (low is None or value >= low) and (high is None or value <= high) else None
 
 
-def _text(node: Node) -> str:
+def _text(kind: inspect.Type, node: Node) -> str:
     if not isinstance(node, Scalar) or (_is_null(node) and not node.text):
-        raise ConfigError([f"{_given(node)} is not a text"])
+        raise _refusal(kind, node)
     if not node.quoted and node.kind != yaml_strict.TEXT:
-        raise ConfigError([f'{node.text} is {node.kind} to YAML, not a text; put it in quotes: "{node.text}"'])
+        given = _given(node)
+        raise ConfigError([f'{given} is {node.kind} to YAML, not a text; put it in quotes: "{given}"'])
     return node.text
 
 
 def _name(node: Node) -> str:
     try:
-        return name(_text(node), "")
+        return name(_text(_TEXT, node), "")
     except InvalidFeedback as error:
         raise ConfigError([f"name {error.reason}"]) from None
 
@@ -199,12 +209,17 @@ def _name(node: Node) -> str:
 def _names(kind: inspect.VarTupleType, node: Node) -> tuple[str, ...]:
     items = node.items if isinstance(node, yaml_strict.Sequence) else []
     if not (kind.min_length or 0) <= len(items) <= (kind.max_length or len(items)):
-        raise ConfigError([f"{_given(node)} is not {rule(kind)}"])
+        raise _refusal(kind, node)
     names = [_name(item) for item in items]
     twice = [word for place, word in enumerate(names) if word in names[:place]]
     if twice:
         raise ConfigError([f"name {shown_text(twice[0])} stands twice; give each its own"])
     return tuple(names)
+
+
+def _refusal(kind: inspect.Type, node: Node) -> ConfigError:
+    advice = "; leave the key out to have the default" if _is_null(node) else ""
+    return ConfigError([f"{_given(node)} is not {rule(kind)}{advice}"])
 
 
 def _is_null(node: Node) -> bool:

@@ -104,7 +104,9 @@ class Telemetry:
         ``wanted`` chooses families as in ``Exposition.render``.
         """
         families = _Families(self._registry, wanted)
-        return bytes(generate_openmetrics(families) if openmetrics else generate_latest(families))
+        if openmetrics:
+            return bytes(generate_openmetrics(families))  # type: ignore[no-untyped-call]  # prometheus-client has no types here
+        return generate_latest(families)
 
 
 class _Families(Collector):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from exporter.domain import MILLION, Ladder, SeriesKey
 from exporter.errors import StoreError
-from exporter.fold import HOUR_MICROSECONDS, Record
+from exporter.fold import HOUR_MICROSECONDS, Record, unpack_totals
 from exporter.policy import TierRecommendation, current_tier, recommend
 from exporter.rules import Rules, StageRules
 from exporter.stats import Live, QualityStats, live, merge, quality_stats
@@ -78,6 +78,7 @@ class Stage:
 
 
 def _series(key: StageKey, tier: str, record: Record, rules: StageRules, now: int) -> Series | None:
+    unpack_totals(record.totals)  # a record of another format is refused here, not while it is rendered
     part = live(record, now, rules.window_seconds)
     return Series(record, part, quality_stats(*key, tier, part)) if part else None
 
@@ -134,12 +135,12 @@ class View:
     def _update(self, now: int) -> StoreError | None:
         try:
             changes = self._store.changes(self._cursor)
+            if changes.complete:
+                self._forget_all_but({key[:2] for key, _ in changes.items})
+            self._take(changes, now)
         except StoreError as error:
             self._let_hours_pass(now)
             return error
-        if changes.complete:
-            self._forget_all_but({key[:2] for key, _ in changes.items})
-        self._take(changes, now)
         self._let_hours_pass(now)
         self._cursor = changes.cursor
         self.updated_at = now

@@ -1,6 +1,6 @@
 """Stores behind one contract (``base``); an URL chooses which."""
 
-from urllib.parse import urlsplit
+import re
 
 from exporter.errors import StoreRefused
 from exporter.rules import WEEK
@@ -8,6 +8,9 @@ from exporter.store.base import Store
 
 SCHEMES = "sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://"
 SERIES_LIMIT = 10_000
+
+# What follows the host and is not a port, or an address in brackets.
+_NO_PORT = re.compile(r":(?![0-9]*\Z|[^\]]*\]).*")
 
 
 def open_store(url: str, *, retention: int = WEEK, series_limit: int = SERIES_LIMIT) -> Store:
@@ -24,7 +27,7 @@ def open_store(url: str, *, retention: int = WEEK, series_limit: int = SERIES_LI
 
     """
     scheme, separator, rest = url.partition("://")
-    if separator and scheme == "sqlite" and (not rest or rest.startswith("/")):
+    if separator and scheme == "sqlite" and (not rest or rest[0] == "/" != rest):
         from exporter.store.sqlite import SQLiteStore  # noqa: PLC0415 - only what the URL names is loaded
 
         return SQLiteStore(rest[1:], retention, series_limit)
@@ -37,13 +40,13 @@ def open_store(url: str, *, retention: int = WEEK, series_limit: int = SERIES_LI
 
 def without_password(url: str) -> str:
     """Return ``url`` fit for a log or an error: the password, wherever it may stand, is masked."""
-    try:
-        parts = urlsplit(url)
-        netloc = parts.netloc
-    except ValueError:
-        return f"{url.partition('://')[0]}://***"
-    user_info, at, host = netloc.rpartition("@")
-    user = user_info.partition(":")[0]
-    masked = f"{user}:***@{host}" if at else netloc
-    query = "?***" if parts.query else ""
-    return f"{parts.scheme}://{masked}{parts.path}{query}" if "://" in url else "***"
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return "***"
+    if scheme == "sqlite" and rest.startswith("/"):
+        return url
+    # A password may hold any of @ : / ? # unescaped, so it ends at the last @; without one, what is no port may be it.
+    user_info, at, rest = rest.rpartition("@")
+    authority, slash, path = rest.partition("?")[0].partition("/")
+    user = re.split("[:/?#]", user_info)[0] + ":***@" if at else ""
+    return f"{scheme}://{user}{_NO_PORT.sub(':***', authority)}{slash}{path}{'?***' if '?' in rest else ''}"

@@ -1,4 +1,4 @@
-"""The one contract of every store, with order, bounds and errors; and the packed form of a log entry.
+"""The one contract of every store, with order, bounds and errors; and what all stores do alike.
 
 A store folds and hands back; it never interprets: no statistics, no rules, no clock. ``now`` is in
 microseconds since the Unix epoch and comes from the caller.
@@ -6,15 +6,21 @@ microseconds since the Unix epoch and comes from the caller.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from exporter.domain import Feedback, SeriesKey
-from exporter.fold import Record
+from exporter.errors import StoreRefused
+from exporter.fold import HOUR_SECONDS, VERSION, Record
 
+# A store's log keeps as many of the newest arrivals of a series.
 LOG_LENGTH = 1000
+# A reader whose cursor is older than this many deletions reads everything anew.
 MAX_TOMBSTONES = 10_000
+# An append deletes so many dead series; a larger batch, as many as it has ratings.
+SWEPT = 100
 
 Verdict = Literal["new", "duplicate", "series_limit"]
 # What a reader has seen; only the store that made it reads it.
@@ -54,7 +60,8 @@ class Store(ABC):
 
         When it returns, the batch is stored as durably as the store can. ``duplicate``: the series
         has the id already, within 24 to 36 hours, or earlier in the batch. ``series_limit``: it would
-        have begun a series beyond the limit. After an error the batch may have been stored.
+        have begun a series beyond the limit: the batch's series that are not alive begin in the order in which
+        they appear, and one that finds no room is refused whole. After an error the batch may have been stored.
         """
 
     @abstractmethod
@@ -91,6 +98,33 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of connections; the store is not used afterwards."""
+
+
+def grouped(batch: Sequence[Feedback]) -> dict[SeriesKey, list[int]]:
+    """Return the places in ``batch`` of each series' ratings, series in order of first appearance."""
+    groups: dict[SeriesKey, list[int]] = {}
+    for place, rating in enumerate(batch):
+        groups.setdefault(rating.key, []).append(place)
+    return groups
+
+
+def digest(feedback_id: str) -> bytes:
+    """Return the 16 bytes by which a series remembers an id."""
+    return blake2b(feedback_id.encode(), digest_size=16).digest()
+
+
+def check_stamp(shown_url: str, version: int, width: int) -> None:
+    """Say nothing of a store whose records this version reads.
+
+    Raises:
+        StoreRefused: they have another format ``version``, or buckets of another ``width`` in seconds.
+
+    """
+    if (version, width) != (VERSION, HOUR_SECONDS):
+        raise StoreRefused(
+            f"{shown_url}: its records have format {version} with buckets of {width} s, this version reads format "
+            f"{VERSION} with buckets of {HOUR_SECONDS} s; use the version that wrote them, or another store"
+        )
 
 
 class LogEntry(msgspec.Struct, array_like=True, gc=False):

@@ -1,31 +1,42 @@
--- Store ratings of one shard: dedupe, fold, log, index. Returns a character a rating, in order:
+-- Stores ratings of one shard: dedupe, fold, log, index. Returns a character a rating, in order:
 -- n new, d duplicate, l refused by the series limit. The fold equals fold.py to the last bit.
 --
--- ARGV: now and retention in seconds, epoch of a new shard, format, width of an hour, most tombstones,
+-- ARGV: now and retention in seconds, epoch of a new shard, format, seconds of a bucket, most tombstones,
 -- most dead series to delete, length of a log; then, for each series: its encoded key, 1 where it
--- may begin, number of ratings, and for each rating: timestamp, arrival, score (packed as the newest
--- scores of a record are) with the digest of its id behind, and its entry for the log.
+-- may begin, number of ratings, and for each rating: timestamp, arrival and score, packed as the newest
+-- scores of a record are, with the 16-byte digest of its id behind; and its entry for the log.
+--
+-- Long strings are what costs time here: a record's days are read only as ratings need them.
 
 local HOUR, DAY, BUCKET, SCORE, NEWEST = 3600000000, 24, 32, 20, 100
 local EDGES = {100000, 300000, 500000, 700000, 850000, 900000, 1000000}
-local TOTALS = '<I4I8I8I8I8I8I8I8I8'
+local BUCKET_FORMAT, TOTALS_FORMAT = '<I4I4I8I8I4I4', '<I4I8I8I8I8I8I8I8I8'
+local FIRST_SERIES = 9
 
-local now, retention = tonumber(ARGV[1]), tonumber(ARGV[2])
-local most_tombstones, most_dead, log_length = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local now, format, width = tonumber(ARGV[1]), ARGV[4], ARGV[5]
+local most_tombstones, most_dead, log_length = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 
-local stamp = redis.call('HMGET', meta, 'format', 'width', 'retention', 'epoch')
-if (stamp[1] or ARGV[4]) ~= ARGV[4] or (stamp[2] or ARGV[5]) ~= ARGV[5] then
-  return redis.error_reply('STAMP the store has another format')
+local stamp = redis.call('HMGET', meta, 'epoch', 'format', 'width', 'retention')
+if stamp[1] and (stamp[2] ~= format or stamp[3] ~= width) then
+  return redis.error_reply('its records have format ' .. stamp[2] .. ' with buckets of ' .. stamp[3] .. ' s')
 end
-retention = tonumber(stamp[3]) or retention
-if not stamp[4] then
-  redis.call('HSET', meta, 'epoch', ARGV[3], 'format', ARGV[4], 'width', ARGV[5], 'retention', text(retention))
+local retention = tonumber(stamp[4] or ARGV[2])
+if not stamp[1] then
+  redis.call('HSET', meta, 'epoch', ARGV[3], 'format', format, 'width', width, 'retention', text(retention))
 end
-local first_day = math.floor(math.floor((now - retention) / 3600) / DAY)
-local periods = id_periods(now)
+local first_day = math.floor((now - retention) / 3600 / DAY)
 
 for _, series in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LIMIT', 0, most_dead)) do
   bury(series)
+end
+
+local function day_of(hour)
+  return math.floor(hour / DAY)
+end
+
+-- Fields sort as days do.
+local function field_of(day)
+  return string.format('d%06d', day)
 end
 
 -- Say of each rating whether its id is new, and remember those that are.
@@ -34,11 +45,10 @@ local function new_ids(series, first, count)
   for i = 1, count do
     digests[i] = ARGV[first + 2 * i - 2]:sub(SCORE + 1)
   end
+  local periods = id_periods(now)
   for _, period in ipairs(periods) do
     for i, known in ipairs(redis.call('SMISMEMBER', ids_key(series, period), unpack(digests))) do
-      if known == 1 then
-        seen[digests[i]] = true
-      end
+      seen[digests[i]] = seen[digests[i]] or known == 1
     end
   end
   for i, digest in ipairs(digests) do
@@ -56,22 +66,19 @@ local function new_ids(series, first, count)
   return verdicts, #fresh
 end
 
--- Read of a record what every rating changes; its days are read when a rating needs them.
-local function read(series)
-  local key = record_key(series)
+-- Read of a record what every rating changes.
+local function read(key)
   local fields = redis.call('HMGET', key, 'newest', 'totals')
-  local totals = fields[2] and {struct.unpack(TOTALS, fields[2])} or {tonumber(ARGV[4]), 0, 0, 0, 0, 0, 0, 0, 0}
-  return {key = key, newest = fields[1] or '', totals = totals, days = {}, hours = {}}
+  local totals = fields[2] and {struct.unpack(TOTALS_FORMAT, fields[2])} or {tonumber(format), 0, 0, 0, 0, 0, 0, 0, 0}
+  return {key = key, newest = fields[1] or '', added = {}, totals = totals, days = {}, hours = {}}
 end
 
 -- Where an hour stands, or belongs, in the packed hours of its day.
 local function place_of(packed, hour)
   for place = #packed - BUCKET + 1, 1, -BUCKET do
     local there = struct.unpack('<I4', packed, place)
-    if there == hour then
-      return place, true
-    elseif there < hour then
-      return place + BUCKET, false
+    if there <= hour then
+      return there == hour and place or place + BUCKET, there == hour
     end
   end
   return 1, false
@@ -91,41 +98,24 @@ local function open_day(record)
     end
   end
   for hour in pairs(record.hours) do
-    if math.floor(hour / DAY) < first_day then
+    if day_of(hour) < first_day then
       record.hours[hour] = nil
     end
   end
   return ''
 end
 
-local function field_of(day)
-  return string.format('d%06d', day)
-end
-
 local function open_hour(record, hour)
-  local day = math.floor(hour / DAY)
-  if not record.days[day] then
-    record.days[day] = redis.call('HGET', record.key, field_of(day)) or open_day(record)
-  end
+  local day = day_of(hour)
+  record.days[day] = record.days[day] or redis.call('HGET', record.key, field_of(day)) or open_day(record)
   local place, found = place_of(record.days[day], hour)
-  local bucket
+  local bucket = {0, 0, 0, 1000000, 0}
   if found then
-    local _, n, sum, squares, low, high = struct.unpack('<I4I4I8I8I4I4', record.days[day], place)
-    bucket = {n, sum, squares, low, high}
-  else
-    bucket = {0, 0, 0, 1000000, 0}
+    local _, samples, sum, squares, low, high = struct.unpack(BUCKET_FORMAT, record.days[day], place)
+    bucket = {samples, sum, squares, low, high}
   end
   record.hours[hour] = bucket
   return bucket
-end
-
-local function fold_newest(newest, timestamp, entry)
-  local place = #newest
-  while place > 0 and struct.unpack('<I8', newest, place - SCORE + 1) > timestamp do
-    place = place - SCORE
-  end
-  newest = newest:sub(1, place) .. entry:sub(1, SCORE) .. newest:sub(place + 1)
-  return #newest > NEWEST * SCORE and newest:sub(SCORE + 1) or newest
 end
 
 local function fold(record, entry)
@@ -137,56 +127,84 @@ local function fold(record, entry)
   bucket[3] = bucket[3] + math.floor((score * score + 500000) / 1000000)
   bucket[4] = math.min(bucket[4], score)
   bucket[5] = math.max(bucket[5], score)
-  record.newest = fold_newest(record.newest, timestamp, entry)
+  record.added[#record.added + 1] = {timestamp = timestamp, place = #record.added, score = entry:sub(1, SCORE)}
   local edge = 1
   while EDGES[edge] < score do
     edge = edge + 1
   end
   record.totals[edge + 1] = record.totals[edge + 1] + 1
-  record.totals[9] = record.totals[9] + score
+  record.totals[#EDGES + 2] = record.totals[#EDGES + 2] + score
 end
 
--- Write what the fold touched; return the record's newest hour among that.
-local function write(series, record)
-  local key, last, touched = record_key(series), 0, {}
+-- By timestamp, ties by arrival.
+local function later(one, other)
+  if one.timestamp == other.timestamp then
+    return one.place > other.place
+  end
+  return one.timestamp > other.timestamp
+end
+
+-- Merge what was added into the newest scores, from the newest backwards, in as few strings as may be.
+local function merge_newest(newest, added)
+  table.sort(added, later)
+  local parts, stop = {}, #newest
+  for i = 1, math.min(#added, NEWEST) do
+    local place = stop
+    while place > 0 and struct.unpack('<I8', newest, place - SCORE + 1) > added[i].timestamp do
+      place = place - SCORE
+    end
+    table.insert(parts, 1, added[i].score .. newest:sub(place + 1, stop))
+    stop = place
+  end
+  local over = math.max(#newest + #added * SCORE - NEWEST * SCORE, 0)
+  table.insert(parts, 1, newest:sub(over + 1, stop))
+  return table.concat(parts):sub(-NEWEST * SCORE)
+end
+
+-- Write what the fold touched, and return the newest hour among that.
+local function write(record)
+  local newest_hour, touched = 0, {}
   for hour, bucket in pairs(record.hours) do
-    local day = math.floor(hour / DAY)
-    local packed = record.days[day]
+    local packed = record.days[day_of(hour)]
     local place, found = place_of(packed, hour)
-    record.days[day] = packed:sub(1, place - 1)
-      .. struct.pack('<I4I4I8I8I4I4', hour, unpack(bucket))
-      .. packed:sub(found and place + BUCKET or place)
-    touched[day] = true
-    last = math.max(last, hour)
+    local rest = packed:sub(found and place + BUCKET or place)
+    record.days[day_of(hour)] = packed:sub(1, place - 1) .. struct.pack(BUCKET_FORMAT, hour, unpack(bucket)) .. rest
+    touched[day_of(hour)] = true
+    newest_hour = math.max(newest_hour, hour)
   end
   for day in pairs(touched) do
-    redis.call('HSET', key, string.format('d%06d', day), record.days[day])
+    redis.call('HSET', record.key, field_of(day), record.days[day])
   end
-  redis.call('HSET', key, 'newest', record.newest, 'totals', struct.pack(TOTALS, unpack(record.totals)))
-  return last
+  local newest, totals = merge_newest(record.newest, record.added), struct.pack(TOTALS_FORMAT, unpack(record.totals))
+  redis.call('HSET', record.key, 'newest', newest, 'totals', totals)
+  return newest_hour
 end
 
+-- Fold and log the ratings that are new, and return the record's newest hour among theirs.
 local function append(series, first, verdicts)
-  local record = read(series)
-  local key, entries = log_key(series), {}
+  local record, entries = read(record_key(series)), {}
   for i, verdict in ipairs(verdicts) do
     if verdict == 'n' then
-      local at = first + 2 * i - 2
-      fold(record, ARGV[at])
-      if USE_LIST then entries[#entries + 1] = ARGV[at + 1] else
-      redis.call('XADD', key, 'MAXLEN', '=', log_length, '*', 'e', ARGV[at + 1]) end
+      fold(record, ARGV[first + 2 * i - 2])
+      entries[#entries + 1] = ARGV[first + 2 * i - 1]
     end
   end
-  if USE_LIST then
-  redis.call('RPUSH', key, unpack(entries))
-  redis.call('LTRIM', key, -log_length, -1)
-  end
-  return write(series, record)
+  redis.call('RPUSH', log_key(series), unpack(entries))
+  redis.call('LTRIM', log_key(series), -log_length, -1)
+  return write(record)
+end
+
+-- A series lives until `death`; its storage disappears an hour later, whoever writes.
+local function live_until(series, death)
+  local remaining = text(math.max(death - now, 0) + 3600)
+  redis.call('ZADD', expiry, text(death), series)
+  redis.call('EXPIRE', record_key(series), remaining)
+  redis.call('EXPIRE', log_key(series), remaining)
 end
 
 local function store(series, may_begin, first, count)
-  local death = tonumber(redis.call('ZSCORE', expiry, series) or '0')
-  local live = death > now
+  local old_death = tonumber(redis.call('ZSCORE', expiry, series) or '0')
+  local live = old_death > now
   if not live and not may_begin then
     return string.rep('l', count)
   end
@@ -196,18 +214,17 @@ local function store(series, may_begin, first, count)
       redis.call('UNLINK', record_key(series), log_key(series))
       redis.call('ZREM', tombstones, series)
     end
-    death = math.max(death, (append(series, first, verdicts) + 1) * 3600 + retention)
-    redis.call('ZADD', expiry, text(death), series)
+    local death = (append(series, first, verdicts) + 1) * 3600 + retention
+    if not live or death > old_death then
+      live_until(series, death)
+    end
     redis.call('ZADD', index, version, series)
-    local remaining = text(math.max(death - now, 0) + 3600)
-    redis.call('EXPIRE', record_key(series), remaining)
-    redis.call('EXPIRE', log_key(series), remaining)
     changed = true
   end
   return table.concat(verdicts)
 end
 
-local verdicts, at = {}, 9
+local verdicts, at = {}, FIRST_SERIES
 while at <= #ARGV do
   local count = tonumber(ARGV[at + 2])
   verdicts[#verdicts + 1] = store(ARGV[at], ARGV[at + 1] == '1', at + 3, count)

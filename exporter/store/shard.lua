@@ -1,4 +1,5 @@
--- What every script of a shard shares: the names of its keys, its version, and how a series is buried.
+-- What the scripts of a shard share, put in front of each: the names of its keys, its version, and how a
+-- series is buried.
 -- KEYS[1] is the shard's meta key; every other key of the shard begins alike, so one Cluster slot holds all.
 
 local meta = KEYS[1]
