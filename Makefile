@@ -44,7 +44,7 @@ check: $(VENV)/.dev ## Format, lint, types and layers, without running a test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 test-long: test-packages $(VENV)/.dev $(VENV_LOWEST)/.dev ## The lowest versions, the long tests, mutation testing
 	$(VENV_LOWEST)/bin/python -m pytest --durations=10

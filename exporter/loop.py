@@ -106,7 +106,8 @@ class FeedbackLoop:
         verdict = self._ask(lambda: self._store.append([rating], now)[0])
         if verdict == "series_limit":
             self._refuse_series(key)
-        return rating.feedback_id if verdict == "new" else ""
+        # A client that had to send it twice is told of its own first try.
+        return rating.feedback_id if verdict in {"new", "duplicate"} else ""
 
     def get_quality_stats(
         self, workflow_name: str, stage_name: str, tier: ModelTier | str | None = None

@@ -4,18 +4,18 @@ Policy ``threshold``: below the quality threshold one tier up; above the downgra
 if the lower tier's own average allows it; in between, and without enough samples, stay.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import count
+from itertools import chain, count
 
 import msgspec
 
 from exporter.domain import Ladder
-from exporter.fold import NEWEST, SCORE
+from exporter.fold import NEWEST
 from exporter.rules import StageRules
-from exporter.stats import Live, QualityStats
-
+from exporter.stats import Live, QualityStats, arrival_at, timestamps
 
 # Puts a reason into words when somebody asks: most who follow a recommendation never do.
 Reason = Callable[[], str]
@@ -43,14 +43,16 @@ def current_tier(parts: Mapping[str, Live], start_tier: str) -> str:
     if len(parts) <= 1:
         return next(iter(parts), start_tier)
     times = {tier: timestamps(part.newest) for tier, part in parts.items()}
-    # The newest 100 are the ratings later than this moment, and of those of this moment the last to arrive.
+    # The newest 100 are all ratings later than this moment and, of those at it, the last to arrive.
     edge = sorted(chain.from_iterable(times.values()))[-NEWEST:][0]
     counts = Counter({tier: len(stamps) - bisect_right(stamps, edge) for tier, stamps in times.items()})
     at_edge = sorted(
-        rating
+        (arrival_at(parts[tier].newest, place), tier)
         for tier, stamps in times.items()
-        for rating in ratings_at()
+        for place in range(bisect_left(stamps, edge), bisect_right(stamps, edge))
     )
+    counts.update(tier for _, tier in at_edge[counts.total() - NEWEST :])
+    return max(parts, key=lambda tier: (counts[tier], times[tier][-1], arrival_at(parts[tier].newest, -1), tier))
 
 
 def recommend(stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder) -> TierRecommendation:
@@ -80,9 +82,8 @@ def decide(
     own = stats.get(current)
     samples = own.sample_count if own else 0
     if own is None or samples < rules.min_samples:
-        return current, 0.0, lambda: (
-            f"Stay on {current}: it has {_ratings(samples)} in the window, a recommendation needs {rules.min_samples}."
-        )
+        finding = f"it has {_ratings(samples)} in the window, a recommendation needs {rules.min_samples}"
+        return current, 0.0, lambda: f"Stay on {current}: {finding}."
     recommended, reason = _verdict(own, stats, current, rules, ladder)
     return recommended, min(samples / rules.full_confidence_samples, 1.0), reason
 
@@ -116,10 +117,8 @@ def _downgrade(
     below = stats.get(lower)
     samples = below.sample_count if below else 0
     if below is None or samples < rules.min_samples:
-        return current, lambda: (
-            f"Stay on {current}: {finding()}, but {lower} has {_ratings(samples)} in the window, "
-            f"going down needs {rules.min_samples}."
-        )
+        but = f"{lower} has {_ratings(samples)} in the window, going down needs {rules.min_samples}"
+        return current, lambda: f"Stay on {current}: {finding()}, but {but}."
     limit = rules.lower_tier_threshold
     if below.avg_quality > limit:
         return lower, lambda: f"Move down to {lower}: {finding()}, and {_finding(below, lower, 'above', limit)}."

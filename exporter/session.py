@@ -119,8 +119,8 @@ def on_store(*, creates: bool = False) -> Callable[[Callable[..., None]], Callab
 
 def _check_file(url: str, *, creates: bool) -> None:
     """Refuse a store that no other process sees, and, for what only reads, a file that is not there."""
-    if url == "sqlite://":
-        raise Misuse("sqlite:// lives in the memory of one process; name a store that outlives it with --store")
+    if url in {"sqlite://", "sqlite:///:memory:"}:
+        raise Misuse(f"{url} lives in the memory of one process; name a store that outlives it with --store")
     scheme, _, path = url.partition(":///")
     if scheme == "sqlite" and not creates and not Path(path).exists():
         raise Failure(

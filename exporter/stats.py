@@ -5,6 +5,7 @@ newest 100 scores by the same rule. Sums are exact integers; the only rounding i
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from math import sqrt
@@ -14,7 +15,17 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.domain import MILLION
-from exporter.fold import HOUR_BUCKET, HOUR_MICROSECONDS, NEWEST, SCORE, Bucket, Record, first_live_hour, square
+from exporter.fold import (
+    HOUR_BUCKET,
+    HOUR_MICROSECONDS,
+    NEWEST,
+    SCORE,
+    Bucket,
+    Record,
+    first_live_hour,
+    sum_of_squares,
+    unpack_hours,
+)
 
 Z_95_TWO_SIDED = 1.96
 Z_99_ONE_SIDED = 2.326
@@ -61,25 +72,61 @@ class QualityStats(msgspec.Struct, frozen=True, kw_only=True):
     last_timestamp: float
 
 
-def live(record: Record, now: int, window: int) -> Live | None:
+def live(record: Record, now: int, window: int, known: tuple[Record, Live] | None = None) -> Live | None:
     """Read the part of ``record`` that is live at ``now`` (microseconds) in a ``window`` of seconds.
 
-    ``None`` when nothing is.
+    ``None`` when nothing is. ``known``, an older record of the series and its part, changes no number: where
+    only the last hour differs, the others are not added up again.
     """
     first = first_live_hour(now, window)
-    hours, *columns = _columns(record.hours)
+    hours = _table("<I28x", len(record.hours) // HOUR_BUCKET.size).unpack(record.hours)
     dead = bisect_left(hours, first)
     if dead == len(hours):
         return None
-    samples, total, squares, low, high = (column[dead:] for column in columns)
     newest = _newest(record.newest, first * HOUR_MICROSECONDS)
-    return Live(sum(samples), sum(total), sum(squares), min(low), max(high), newest, hours[dead])
+    part = _live_by_change(record, newest, hours[dead], *known) if known else None
+    if part is None:
+        samples, total, squares, low, high = _columns(record.hours[dead * HOUR_BUCKET.size :])
+        part = Live(sum(samples), sum(total), sum(squares), min(low), max(high), newest, hours[dead])
+    return part
+
+
+def _live_by_change(record: Record, newest: bytes, first_hour: int, old: Record, part: Live) -> Live | None:
+    """Live part of a record, from that of an older one without its last hour; ``None`` where that does not do."""
+    settled = len(old.hours) - HOUR_BUCKET.size
+    last = Bucket._make(HOUR_BUCKET.unpack_from(old.hours, settled))
+    begins_alike = part.first_hour == first_hour < last.hour
+    if not begins_alike or not record.hours.startswith(old.hours[:settled]):
+        return None
+    changed = list(unpack_hours(record.hours[settled:]))
+    low = min([bucket.min for bucket in changed], default=MILLION)
+    high = max([bucket.max for bucket in changed], default=0)
+    if low > last.min or high < last.max:  # an hour only grows: the series was begun anew
+        return None
+    return Live(
+        part.samples - last.samples + sum([bucket.samples for bucket in changed]),
+        part.sum - last.sum + sum([bucket.sum for bucket in changed]),
+        part.squares - last.squares + sum([bucket.squares for bucket in changed]),
+        min(part.min, low),
+        max(part.max, high),
+        newest,
+        first_hour,
+    )
 
 
 def _newest(newest: bytes, edge: int) -> bytes:
     """Packed scores whose timestamp is ``edge`` or later."""
-    dead = bisect_left(range(len(newest) // SCORE.size), edge, key=lambda place: timestamp_at(newest, place))
-    return newest[dead * SCORE.size :]
+    return newest[bisect_left(timestamps(newest), edge) * SCORE.size :]
+
+
+def timestamps(newest: bytes) -> tuple[int, ...]:
+    """Timestamps of the newest scores, in microseconds, oldest first."""
+    return _table("<Q12x", len(newest) // SCORE.size).unpack(newest)
+
+
+def scores(newest: bytes) -> tuple[int, ...]:
+    """Return the newest scores themselves, in millionths, oldest first."""
+    return _table("<16xI", len(newest) // SCORE.size).unpack(newest)
 
 
 def timestamp_at(newest: bytes, place: int) -> int:
@@ -88,16 +135,22 @@ def timestamp_at(newest: bytes, place: int) -> int:
     return int(timestamp)
 
 
+def arrival_at(newest: bytes, place: int) -> int:
+    """Arrival, in microseconds, of one of the newest scores; -1 is the newest."""
+    _timestamp, arrival, _score = SCORE.unpack_from(newest, place * SCORE.size)
+    return int(arrival)
+
+
 def _columns(hours: bytes) -> list[tuple[int, ...]]:
-    """Unpack all hours in one call, not one a row, and return the columns."""
-    flat = _table(len(hours) // HOUR_BUCKET.size).unpack(hours)
-    return [flat[column :: len(Bucket._fields)] for column in range(len(Bucket._fields))]
+    """Unpack hours in one call, not one a row, and return the columns but the first, which is the hour itself."""
+    flat = _table(HOUR_BUCKET.format, len(hours) // HOUR_BUCKET.size).unpack(hours)
+    return [flat[column :: len(Bucket._fields)] for column in range(1, len(Bucket._fields))]
 
 
 @cache
-def _table(rows: int) -> Struct:
-    """Format of ``rows`` hours on end; as many as there are hours in a retention."""
-    return Struct("<" + HOUR_BUCKET.format.removeprefix("<") * rows)
+def _table(row: str, rows: int) -> Struct:
+    """Format of ``rows`` rows on end: one call unpacks them all. There are as many as hours in a retention."""
+    return Struct("<" + row.removeprefix("<") * rows)
 
 
 def merge(parts: list[Live]) -> Live:
@@ -120,7 +173,7 @@ def quality_stats(workflow: str, stage: str, tier: str | None, part: Live) -> Qu
     """Compute the statistics of a live part."""
     average = part.sum / (part.samples * MILLION)
     margin = Z_95_TWO_SIDED * sqrt(_variance(part.samples, part.sum, part.squares) / part.samples)
-    trend, trend_upper_bound = trend_of([score for _, _, score in SCORE.iter_unpack(part.newest)])
+    trend, trend_upper_bound = trend_of(scores(part.newest))
     return QualityStats(
         workflow_name=workflow,
         stage_name=stage,
@@ -137,7 +190,7 @@ def quality_stats(workflow: str, stage: str, tier: str | None, part: Live) -> Qu
     )
 
 
-def trend_of(scores: list[int]) -> tuple[float, float]:
+def trend_of(scores: Sequence[int]) -> tuple[float, float]:
     """Trend of ``scores`` (millionths, oldest first) and its one-sided 99 % upper bound.
 
     trend = (mean of the newest half - mean of the older half) / max(mean of the older half, 0.1), the
@@ -151,8 +204,8 @@ def trend_of(scores: list[int]) -> tuple[float, float]:
     older_mean = older_sum / (len(older) * MILLION)
     difference = newer_sum / (len(newer) * MILLION) - older_mean
     error = sqrt(
-        _variance(len(older), older_sum, sum(map(square, older))) / len(older)
-        + _variance(len(newer), newer_sum, sum(map(square, newer))) / len(newer)
+        _variance(len(older), older_sum, sum_of_squares(older)) / len(older)
+        + _variance(len(newer), newer_sum, sum_of_squares(newer)) / len(newer)
     )
     divisor = max(older_mean, TREND_MIN_DIVISOR)
     return difference / divisor, (difference + Z_99_ONE_SIDED * error) / divisor

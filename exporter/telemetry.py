@@ -36,7 +36,9 @@ class Telemetry:
     def __init__(self, view: View, store: Store, now: int) -> None:
         """Begin at ``now``, when the configuration was loaded: all counters 0, the store taken to be up."""
         self._registry = CollectorRegistry()
-        self._read_ok = self._write_ok = True
+        self._read_ok = True
+        # Read by who may try the store again; set by the two methods below.
+        self.write_ok = True
         self._accepted = self._counter(names.RATINGS_ACCEPTED)
         self._duplicates = self._counter(names.RATINGS_DUPLICATE)
         self._rejected = self._counter(names.RATINGS_REJECTED)
@@ -47,7 +49,7 @@ class Telemetry:
         self._reload_successful = self._gauge(names.RELOAD_SUCCESSFUL)
         self._reload_success_timestamp = self._gauge(names.RELOAD_SUCCESS_TIMESTAMP)
         self._gauge(names.BUILD_INFO).labels(VERSION, platform.python_version()).set(1)
-        self._gauge(names.STORE_UP).set_function(lambda: self._read_ok and self._write_ok)
+        self._gauge(names.STORE_UP).set_function(lambda: self._read_ok and self.write_ok)
         self._gauge(names.EXPORTER_SERIES).set_function(lambda: sum(len(stage.series) for stage in view.stages))
         self._gauge(names.SERIES_LIMIT).set_function(lambda: store.series_limit)
         self._gauge(names.VIEW_TIMESTAMP).set_function(lambda: (view.updated_at or 0) / MILLION)
@@ -73,11 +75,11 @@ class Telemetry:
 
     def write_succeeded(self) -> None:
         """Note that the store took the last write."""
-        self._write_ok = True
+        self.write_ok = True
 
     def write_failed(self) -> None:
         """Note that the last write failed by the store's fault."""
-        self._write_ok = False
+        self.write_ok = False
 
     def read_succeeded(self, seconds: float) -> None:
         """Note that the view was brought up to date, and how long that took."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from exporter.domain import MILLION, Ladder, SeriesKey
 from exporter.errors import StoreError
 from exporter.fold import HOUR_MICROSECONDS, Record, unpack_totals
-from exporter.policy import TierRecommendation, current_tier, recommend
+from exporter.policy import TierRecommendation, current_tier, decide, recommend
 from exporter.rules import Rules, StageRules
 from exporter.stats import Live, QualityStats, live, merge, quality_stats
 from exporter.store.base import Changes, Cursor, Store
@@ -42,11 +42,7 @@ class Stage:
         self.rules = rules
         self.ladder = ladder
         self.series = {tier: series[tier] for tier in ladder if tier in series}
-
-    @cached_property
-    def stats(self) -> dict[str, QualityStats]:
-        """Statistics by tier, of the tiers that have live ratings."""
-        return {tier: series.stats for tier, series in self.series.items()}
+        self.stats: dict[str, QualityStats] = {tier: series.stats for tier, series in self.series.items()}
 
     @cached_property
     def all_tiers(self) -> QualityStats | None:
@@ -70,22 +66,27 @@ class Stage:
         """Recommendation to one who uses tier ``current``, one of the ladder's."""
         return recommend(self.stats, current, self.rules, self.ladder)
 
-    @property
+    def advise(self, current: str) -> tuple[str, float]:
+        """Recommended tier and confidence of ``recommend``, without the cost of its words."""
+        tier, confidence, _ = decide(self.stats, current, self.rules, self.ladder)
+        return tier, confidence
+
+    @cached_property
     def stale_at(self) -> int:
         """Microsecond at which the oldest live hour dies and the stage must be looked at again."""
         oldest = min(series.part.first_hour for series in self.series.values())
         return (oldest + 1) * HOUR_MICROSECONDS + self.rules.window_seconds * MILLION
 
 
-def _series(key: StageKey, tier: str, record: Record, rules: StageRules, now: int) -> Series | None:
+def _series(key: SeriesKey, record: Record, rules: StageRules, now: int, old: Series | None) -> Series | None:
     unpack_totals(record.totals)  # a record of another format is refused here, not while it is rendered
-    part = live(record, now, rules.window_seconds)
-    return Series(record, part, quality_stats(*key, tier, part)) if part else None
+    part = live(record, now, rules.window_seconds, (old.record, old.part) if old else None)
+    return Series(record, part, quality_stats(*key, part)) if part else None
 
 
 def assess(key: StageKey, records: Mapping[str, Record], rules: StageRules, ladder: Ladder, now: int) -> Stage:
     """Assess a stage from the records of its tiers at ``now`` (microseconds)."""
-    series = {tier: _series(key, tier, record, rules, now) for tier, record in records.items()}
+    series = {tier: _series(SeriesKey(*key, tier), record, rules, now, None) for tier, record in records.items()}
     return Stage(key, rules, ladder, {tier: part for tier, part in series.items() if part})
 
 
@@ -96,7 +97,9 @@ class View:
         """Begin empty; the first refresh reads everything."""
         self._store = store
         self._lock = threading.Lock()
-        self._begun = 0
+        # Whoever only takes what changed does not wait for a store that hangs.
+        self._picture = threading.Lock()
+        self._begun = self._failed = 0
         self._failure: StoreError | None = None
         self._stages: dict[StageKey, Stage] = {}
         # When each stage must be looked at again, soonest first; an entry that a stage outgrew is passed over.
@@ -117,18 +120,20 @@ class View:
     def refresh(self, now: int) -> None:
         """Bring the view up to ``now`` (microseconds): all that was acknowledged before the call is in it.
 
-        Callers that wait for one another share one refresh, if it began after they asked.
+        Callers that wait for one another share one refresh, if it began after they asked, and a failure even if
+        it began before: however many ask, none waits much longer than the store takes to fail once.
 
         Raises:
             StoreError: the store could not be read; the view then is the last known one, without what has
                 left the window since.
 
         """
-        asked = self._begun
+        asked, failed = self._begun, self._failed
         with self._lock:
-            if self._begun == asked:
+            if self._begun == asked and self._failed == failed:
                 self._begun += 1
                 self._failure = self._update(now)
+                self._failed += self._failure is not None
             if self._failure is not None:
                 raise type(self._failure)(str(self._failure)) from self._failure
 
@@ -160,7 +165,7 @@ class View:
             rules = old.rules if old else self.rules.stage(*key)
             series = dict(old.series) if old else {}
             for tier, record in records.items():
-                part = _series(key, tier, record, rules, now) if record else None
+                part = _series(SeriesKey(*key, tier), record, rules, now, series.get(tier)) if record else None
                 if part:
                     series[tier] = part
                 else:
@@ -177,12 +182,13 @@ class View:
                 self._put(assess(key, records, stage.rules, stage.ladder, now))
 
     def _put(self, stage: Stage) -> None:
-        self._changed.add(stage.key)
-        old = self._stages.get(stage.key)
-        if not stage.series:
-            self._stages.pop(stage.key, None)
-            return
-        self._stages[stage.key] = stage
+        with self._picture:
+            self._changed.add(stage.key)
+            old = self._stages.get(stage.key)
+            if not stage.series:
+                self._stages.pop(stage.key, None)
+                return
+            self._stages[stage.key] = stage
         if old is None or old.stale_at != stage.stale_at:
             heappush(self._stale, (stage.stale_at, stage.key))
             if len(self._stale) > 2 * len(self._stages) + SPARE_MOMENTS:
@@ -211,7 +217,7 @@ class View:
 
     def take_changed(self) -> dict[StageKey, Stage | None]:
         """Stages that changed since the last call, ``None`` where one is gone; for the one reader that caches."""
-        with self._lock:
+        with self._picture:
             changed, self._changed = self._changed, set()
             return {key: self._stages.get(key) for key in changed}
 

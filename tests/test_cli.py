@@ -287,9 +287,9 @@ class TestStats:
         """Without names every series is shown, and each stage of several tiers as a whole."""
         assert run("stats").cells == [
             ["workflow", "stage", "tier", "samples", "average", "95 % interval", "min", "max", "trend"],
-            ["code-review", "analysis", "cheap", "16", "0.550", "0.471 - 0.629", "0.500", "0.600", "+0.000"],
-            ["code-review", "analysis", "capable", "4", "0.900", "0.697 - 1.000", "0.900", "0.900", "+0.000"],
-            ["code-review", "analysis", "all", "20", "0.620", "0.534 - 0.706", "0.500", "0.900", "+0.255"],
+            ["code-review", "analysis", "cheap", "16", "0.550", "0.472 - 0.628", "0.500", "0.600", "+0.000"],
+            ["code-review", "analysis", "capable", "4", "0.900", "0.693 - 1.000", "0.900", "0.900", "+0.000"],
+            ["code-review", "analysis", "all", "20", "0.620", "0.538 - 0.702", "0.500", "0.900", "+0.255"],
             ["support", "answer", "premium", "1", "0.200", "0.000 - 0.667", "0.200", "0.200", "+0.000"],
         ]
 
@@ -542,7 +542,8 @@ class TestClear:
         """Without --yes it asks, on standard error, and a yes clears."""
         said = run("clear", "code-review", "--stage", "analysis", stdin="y\n")
 
-        assert said.out == "Cleared 20 live ratings of stage 'analysis' of workflow 'code-review'.\n"
+        # The lowest click that is allowed leaves a blank of its question on standard output.
+        assert said.out.lstrip() == "Cleared 20 live ratings of stage 'analysis' of workflow 'code-review'.\n"
         assert "Delete every rating of stage 'analysis' of workflow 'code-review'? [y/N]:" in said.err
 
     @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
@@ -550,7 +551,7 @@ class TestClear:
         """Anything but a yes, the end of the input too, clears nothing."""
         said = run("clear", "code-review", stdin=answer)
 
-        assert (said.code, said.out) == (1, "")
+        assert (said.code, said.out.strip()) == (1, "")
         assert said.err.endswith("Aborted!\n")
         assert run("stats", "code-review", "--tier", "cheap", "--json").json != []
 
@@ -598,12 +599,13 @@ class TestStore:
         assert list(Path.cwd().iterdir()) == []
 
     @pytest.mark.parametrize("command", [("record", "w", "s", "cheap", "--score", "1"), *READS], ids=" ".join)
-    def test_memory(self, run: Run, command: tuple[str, ...]) -> None:
+    @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+    def test_memory(self, run: Run, url: str, command: tuple[str, ...]) -> None:
         """A store in memory is refused: it would be gone with the command."""
-        assert run(*command, "--store", "sqlite://") == Said(
+        assert run(*command, "--store", url) == Said(
             2,
             "",
-            "Error: sqlite:// lives in the memory of one process; name a store that outlives it with --store\n",
+            f"Error: {url} lives in the memory of one process; name a store that outlives it with --store\n",
         )
 
     @pytest.mark.parametrize("command", [("record", "w", "s", "cheap", "--score", "1"), *READS], ids=" ".join)
@@ -672,7 +674,7 @@ class TestConfiguration:
         said = run("serve", "--listen", "nowhere", "--store", "mysql://user:secret@host")
 
         assert said.code == 2
-        assert [line[:17] for line in said.err.splitlines()] == ["Error: --store: s", "Error: --listen: "]
+        assert [line[:17] for line in said.err.splitlines()] == ["Error: --listen: ", "Error: --store: s"]
         assert "secret" not in said.err
 
 

@@ -1,6 +1,5 @@
-"""FeedbackLoop: the six operations, over stores that are there, away, full, or shared."""
+"""FeedbackLoop: the six operations, over every kind of store."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +12,6 @@ from exporter.loop import FeedbackEntry, FeedbackLoop
 from exporter.policy import TierRecommendation
 from exporter.rules import Rules, WorkflowOverrides
 from exporter.stats import QualityStats
-from exporter.store import open_store
 from exporter.store.base import Store
 from exporter.view import View
 from tests.support.ports import free_port
@@ -47,14 +45,6 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def clock() -> Clock:
     """Return a clock of one's own."""
     return Clock()
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    """Return an empty store in memory."""
-    store = open_store("sqlite://")
-    yield store
-    store.close()
 
 
 @pytest.fixture

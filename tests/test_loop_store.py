@@ -4,21 +4,23 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exporter.domain import ModelTier
+from exporter.domain import Feedback, ModelTier
 from exporter.errors import ConfigError, InvalidFeedback, StoreRefused, StoreUnavailable
 from exporter.loop import FeedbackLoop
 from exporter.policy import TierRecommendation
-from exporter.rules import Rules, StageRules
-from exporter.store import open_store
-from exporter.store.base import Store
+from exporter.rules import WEEK, Rules, StageRules
+from exporter.store import SERIES_LIMIT, open_store
+from exporter.store.base import Store, Verdict
+from exporter.store.sqlite import SQLiteStore
 from tests.support.ports import free_port
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
 
 
@@ -112,6 +114,58 @@ class TestOutage:
             loop.record_feedback("w", "s", "cheap", 0.5)
 
         assert len(warnings_of(caplog)) == 1
+
+
+class TestRecovery:
+    """The store goes away and comes back."""
+
+    @pytest.fixture
+    def server(self, tmp_path: Path) -> Iterator[RedisServer]:
+        """Return a Redis server that loses nothing when it is killed."""
+        with RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always") as server:
+            yield server
+
+    def test_each_outage_once(self, server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+        """When a killed Redis is back the loop records again, and the next outage is warned of again."""
+        with FeedbackLoop(server.url, Rules()) as loop:
+            for outage in (1, 2):
+                assert loop.record_feedback("w", "s", "cheap", 0.5) != ""
+                server.kill()
+                assert [loop.record_feedback("w", "s", "cheap", 0.5) for _ in range(3)] == ["", "", ""]
+                assert loop.get_feedback_history("w", "s") == []
+                assert len(warnings_of(caplog)) == outage
+                server.start()
+                eventually(lambda: loop.get_feedback_history("w", "s"), "the store being read again")
+                assert samples(loop, "w", "s") == outage
+
+    def test_view_recovers(self, server: RedisServer) -> None:
+        """What is asked of all stages is right again as soon as the store is."""
+        with FeedbackLoop(server.url, Rules()) as loop:
+            loop.record_feedback("w", "s", "cheap", 0.5)
+            assert len(loop.get_underperforming_stages("w")) == 1
+            server.kill()
+            assert loop.get_underperforming_stages("w") == []
+            server.start()
+            eventually(lambda: loop.get_underperforming_stages("w"), "the store being read again")
+
+
+class ResendingStore(SQLiteStore):
+    """A store whose client lost the first answer and sent the batch again."""
+
+    def append(self, batch: Sequence[Feedback], now: int) -> list[Verdict]:
+        """Append twice, and return the second answer."""
+        super().append(batch, now)
+        return super().append(batch, now)
+
+
+def test_sent_twice() -> None:
+    """A rating that the client below had to send twice is acknowledged, and counted once."""
+    store = ResendingStore("", WEEK, SERIES_LIMIT)
+    loop = FeedbackLoop(store, Rules())
+
+    assert loop.record_feedback("w", "s", "cheap", 0.5) != ""
+    assert samples(loop, "w", "s") == 1
+    store.close()
 
 
 class TestSeriesLimit:
@@ -300,7 +354,7 @@ class TestSharing:
             assert said[0].splitlines()[0] == str(loop.get_quality_stats("code-review", "analysis"))
 
 
-def samples(loop: FeedbackLoop) -> int:
-    """Count the ratings of code-review/analysis."""
-    stats = loop.get_quality_stats("code-review", "analysis")
+def samples(loop: FeedbackLoop, workflow: str = "code-review", stage: str = "analysis") -> int:
+    """Count the ratings of a stage."""
+    stats = loop.get_quality_stats(workflow, stage)
     return stats.sample_count if stats else 0

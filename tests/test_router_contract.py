@@ -115,14 +115,14 @@ def percent_on(tier: str, tiers: list[str]) -> float:
 def figures() -> dict[str, dict[int, tuple[float, float]]]:
     """Changes per 100 calls and per cent of calls on the failing tier, by router and by ratings a week."""
     found: dict[str, dict[int, tuple[float, float]]] = {}
-    print("\nrouter              ratings a week  changes per 100 calls  % of calls on the failing tier")  # noqa: T201 - figures
+    print("\nrouter              ratings a week  changes per 100 calls  % of calls on the failing tier")  # noqa: T201 - shown with -s: the figures of the simulation
     for router in (falls_back, keeps_the_contract):
         for rate in RATES:
             tiers = [run(router, Stage(rate, seed), CALLS) for seed in SEEDS]
             changes = sum(map(changes_per_100, tiers)) / len(SEEDS)
             failing = sum(percent_on("cheap", each) for each in tiers) / len(SEEDS)
             found.setdefault(router.__name__, {})[rate] = changes, failing
-            print(f"{router.__name__:<18}  {rate:>14}  {changes:>21.1f}  {failing:>30.1f}")  # noqa: T201 - figures
+            print(f"{router.__name__:<18}  {rate:>14}  {changes:>21.1f}  {failing:>30.1f}")  # noqa: T201 - shown with -s: the figures of the simulation
     return found
 
 

@@ -319,6 +319,6 @@ class TestWeightedMix:
             ({"a": 1, "b": 1}, {"a": 0, "b": 0.0, "c": 1}, "parts", "no part has a weight above 0"),
         ],
     )
-    def test_refused(self, parts: Any, weights: Any, field: str, reason: str) -> None:  # noqa: ANN401 - as above
+    def test_refused(self, parts: Any, weights: Any, field: str, reason: str) -> None:  # noqa: ANN401 - any type is what it is about
         """No part, an unknown one, one out of range, or unusable weights are refused by name."""
         refused(lambda: scores.weighted_mix(parts, weights), field, reason)

@@ -57,7 +57,8 @@ def blueprint(services: Services) -> Blueprint:
             response = _view_answer(services, handler)
             if etag:
                 response.add_etag()
-                response.make_conditional(request)
+                if request.if_none_match.contains_weak(response.get_etag()[0] or ""):
+                    response.status_code = 304
             return response
 
         routes.get(f"/api/v1/{path}", endpoint=path)(view)
@@ -69,11 +70,11 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/api/v1/history")
     def history() -> Response:
-        return _json(_history(services, Parameters(request.args)))
+        return _json(_history(services, Parameters(request.query_string)))
 
     @routes.delete("/api/v1/feedback")
     def clear() -> Response:
-        return _json(_clear(services, Parameters(request.args)))
+        return _json(_clear(services, Parameters(request.query_string)))
 
     return routes
 
@@ -83,7 +84,7 @@ def _json(value: object) -> Response:
 
 
 def _view_answer(services: Services, handler: Callable[[Services, Parameters], object]) -> Response:
-    parameters = Parameters(request.args)
+    parameters = Parameters(request.query_string)
     age = None
     try:
         services.refresh()
@@ -99,14 +100,14 @@ def _view_answer(services: Services, handler: Callable[[Services, Parameters], o
 
 def _stats(services: Services, parameters: Parameters) -> QualityStats | None:
     stage = _stage(services, parameters)
-    tier = parameters.tier("tier", services.rules.ladder)
+    tier = parameters.tier("tier", stage.ladder)
     parameters.done()
     return stage.all_tiers if tier is None else stage.stats.get(tier)
 
 
 def _recommendation(services: Services, parameters: Parameters) -> StageRecommendation:
     stage = _stage(services, parameters)
-    current = parameters.tier("current_tier", services.rules.ladder)
+    current = parameters.tier("current_tier", stage.ladder)
     parameters.done()
     return _of_stage(stage, stage.recommend(current) if current else stage.recommendation)
 
@@ -160,7 +161,9 @@ def _clear(services: Services, parameters: Parameters) -> Cleared:
     workflow, stage = parameters.required_name("workflow_name"), parameters.name("stage_name")
     parameters.done()
     now = services.clock()
-    return Cleared(live_samples(services.store.clear(workflow, stage, now), services.rules, now))
+    with services.writing():
+        deleted = services.store.clear(workflow, stage, now)
+    return Cleared(live_samples(deleted, services.rules, now))
 
 
 def _stage(services: Services, parameters: Parameters) -> Stage:

@@ -13,7 +13,7 @@ from exporter.entry import parse
 from exporter.errors import InvalidFeedback, MalformedBody, StoreError
 from exporter.store.base import Verdict
 from exporter.web.problems import Problem, store_problem
-from exporter.web.request_body import read_body
+from exporter.web.request_body import decompress, read_body
 from exporter.web.services import Services
 
 MAX_ENTRIES = 10_000
@@ -55,19 +55,19 @@ def blueprint(services: Services) -> Blueprint:
 
 
 def _entries(request: Request) -> list[bytes]:
+    # First of all, since a client that cannot send its body to the end may not look at the answer.
+    body = read_body(request)
     media_type = request.mimetype
     if media_type not in {JSON, NDJSON}:
         given = repr(media_type) if media_type else "missing"
         raise Problem(415, f"Content-Type is {given}; send {JSON} or {NDJSON}.", {"Accept": f"{JSON}, {NDJSON}"})
-    body = read_body(request)
+    body = decompress(body, request)
     try:
-        entries = split_ndjson(body) if media_type == NDJSON else split_json(body)
+        entries = split_ndjson(body, MAX_ENTRIES) if media_type == NDJSON else split_json(body, MAX_ENTRIES)
     except MalformedBody as error:
         raise Problem(400, f"The body is not JSON: {error}; nothing of it was stored.", rejected=[]) from None
     if len(entries) > MAX_ENTRIES:
-        raise Problem(
-            413, f"The body has {len(entries)} entries, at most {MAX_ENTRIES} are allowed; send it in several requests."
-        )
+        raise Problem(413, f"The body has more than {MAX_ENTRIES} entries; send it in several requests.")
     return entries
 
 
@@ -102,23 +102,17 @@ def _append(services: Services, batch: list[Feedback], now: int, ids: list[str |
     if not batch:
         return []
     try:
-        verdicts = services.store.append(batch, now)
+        with services.writing():
+            return services.store.append(batch, now)
     except StoreError as error:
-        services.telemetry.write_failed()
         raise store_problem(
             error,
             feedback_ids=ids,
             retry="Entries may have been stored; a retry counts none twice if it sends these ids as feedback_id.",
         ) from None
-    services.telemetry.write_succeeded()
-    return verdicts
 
 
 def _nothing_usable(receipt: Receipt) -> Problem:
-    count = len(receipt.rejected)
-    detail = (
-        f"None of the {count} entries is usable; rejected says why."
-        if count
-        else "The batch is empty; send one rating or more."
-    )
+    unusable = "No entry is usable; rejected says why."
+    detail = unusable if receipt.rejected else "The batch is empty; send one rating or more."
     return Problem(400, detail, rejected=receipt.rejected)

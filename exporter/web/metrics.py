@@ -2,6 +2,7 @@
 
 import gzip
 from contextlib import suppress
+from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, request
 from werkzeug.datastructures import MIMEAccept
@@ -28,10 +29,12 @@ def blueprint(services: Services) -> Blueprint:
         with suppress(StoreError):
             services.refresh()
         openmetrics = prefers_openmetrics(request.accept_mimetypes)
-        names = frozenset(request.args.getlist("name[]")) or None
+        # Not request.args, which raises for bytes that no client should send.
+        query = parse_qs(request.query_string.decode(errors="replace"), keep_blank_values=True)
+        names = frozenset(query.get("name[]", ())) or None
         body = services.metrics(openmetrics=openmetrics, names=names)
         response = Response(body, content_type=CONTENT_TYPES[openmetrics])
-        response.vary.update({"Accept", "Accept-Encoding"})
+        response.vary.update(("Accept", "Accept-Encoding"))
         if request.accept_encodings.quality("gzip") > 0:
             response.set_data(gzip.compress(body, compresslevel=1))
             response.content_encoding = "gzip"

@@ -1,6 +1,6 @@
 """Query parameters, read strictly: each at most once, none unknown, every fault a 400 that says what to send."""
 
-from werkzeug.datastructures import MultiDict
+from urllib.parse import parse_qsl
 
 from exporter import domain
 from exporter.domain import Ladder
@@ -13,13 +13,18 @@ MAX_LIMIT = 1000
 class Parameters:
     """The parameters of one request. Every method raises ``InvalidFeedback`` where the value is not usable."""
 
-    def __init__(self, arguments: MultiDict[str, str]) -> None:
-        """Refuse what is given twice."""
-        for field, values in arguments.lists():
-            if len(values) > 1:
-                raise InvalidFeedback(field, f"is given {len(values)} times, send it once")
-        self._left = dict(arguments.items())
+    def __init__(self, query: bytes) -> None:
+        """Refuse what is not UTF-8, and what is given twice."""
+        try:
+            pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+        except UnicodeDecodeError:
+            raise InvalidFeedback(None, "the query is not percent-encoded UTF-8") from None
+        self._left: dict[str, str] = {}
         self._known: list[str] = []
+        for field, value in pairs:
+            if field in self._left:
+                raise InvalidFeedback(field, "is given more than once")
+            self._left[field] = value
 
     def _take(self, field: str) -> str | None:
         self._known.append(field)

@@ -3,9 +3,10 @@
 from http import HTTPStatus
 
 import msgspec
-from flask import Flask, Response
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
+from exporter.domain import shown
 from exporter.errors import InvalidFeedback, StoreError
 
 PROBLEM = "application/problem+json"
@@ -56,12 +57,19 @@ def register(app: Flask) -> None:
     def store_away(error: StoreError) -> Response:
         return store_problem(error).response
 
+    @app.errorhandler(NotFound)
+    def not_found(_: NotFound) -> Response:
+        return Problem(404, f"There is nothing at {shown(request.path)}; GET / lists what there is.").response
+
+    @app.errorhandler(MethodNotAllowed)
+    def method_not_allowed(error: MethodNotAllowed) -> Response:
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        detail = f"{shown(request.method)} is not allowed at {shown(request.path)}; send {allowed}."
+        return Problem(405, detail, {"Allow": allowed}).response
+
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
-        headers = {}
-        if isinstance(error, MethodNotAllowed) and error.valid_methods:
-            headers["Allow"] = ", ".join(sorted(error.valid_methods))
-        return Problem(error.code or 500, error.description or "", headers).response
+        return Problem(error.code or 500, error.description or "").response
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:

@@ -35,14 +35,8 @@ log = logging.getLogger("exporter")
 BLOCKING_THREADS = 64
 POLL_SECONDS = 0.5
 BIND_SECONDS = 3
-
-
-class _Supervisor(Granian):  # type: ignore[misc, valid-type]  # Granian exports a variable: one class or another by platform
-    def signal_handler_reload(self, *_arguments: object) -> None:
-        """Pass SIGHUP on: the worker reloads in place, it is not replaced."""
-        for child in multiprocessing.active_children():
-            if child.pid:
-                os.kill(child.pid, signal.SIGHUP)
+# After SIGTERM, requests under way have this long; a client that never ends its request does not hold up the end.
+STOP_SECONDS = 5
 
 
 def serve(load: Callable[[], Config]) -> None:
@@ -59,14 +53,16 @@ def serve(load: Callable[[], Config]) -> None:
     host, port = config.address
     _check_address(host, port)
     _check_store(config)
+    _at_hangup(_pass_hangup_on)
     log.info("listening on http://%s, ratings are kept in %s", config.listen, without_password(config.store))
-    server = _Supervisor(
+    server = Granian(
         "exporter",
         address=host,
         port=port,
         interface=Interfaces.WSGI,
         workers=1,
         blocking_threads=BLOCKING_THREADS,
+        workers_kill_timeout=STOP_SECONDS,
         log_level=LogLevels.error,
         websockets=False,
     )
@@ -110,14 +106,37 @@ def _load_worker(load: Callable[[], Config]) -> Flask:
     """Make the application inside the worker process."""
     config = load()
     services = Services(config, _open(config), load)
+    _at_hangup(_reload, services)
     _in_background(_end_with_parent)
     _in_background(_await_store, services)
-    signal.signal(signal.SIGHUP, lambda *_: _reload(services))
     return create_app(services)
 
 
 def _in_background(target: Callable[..., None], *arguments: object) -> None:
     threading.Thread(target=target, args=arguments, daemon=True).start()
+
+
+def _at_hangup(action: Callable[..., None], *arguments: object) -> None:
+    """Call ``action`` at every SIGHUP, in a thread of its own.
+
+    The signal is blocked in all other threads and, since they inherit that, in the worker while it starts: one
+    that comes meanwhile waits, and ends nothing.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    _in_background(_await_hangups, action, *arguments)
+
+
+def _await_hangups(action: Callable[..., None], *arguments: object) -> None:
+    while True:
+        signal.sigwait({signal.SIGHUP})
+        action(*arguments)
+
+
+def _pass_hangup_on() -> None:
+    """Let the worker reload in place; it is not replaced."""
+    for child in multiprocessing.active_children():
+        if child.pid:
+            os.kill(child.pid, signal.SIGHUP)
 
 
 def _reload(services: Services) -> None:

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -44,8 +45,20 @@ class Services:
         """The rules in force."""
         return self.view.rules
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Note how a write to the store goes."""
+        try:
+            yield
+        except StoreError:
+            self.telemetry.write_failed()
+            raise
+        self.telemetry.write_succeeded()
+
     def refresh(self) -> None:
         """Bring the view up to date and note how that went.
+
+        After a write that failed, also try whether the store can be written again: nobody else may write soon.
 
         Raises:
             StoreError: the store could not be read; the view is then the last known one.
@@ -58,6 +71,9 @@ class Services:
             self.telemetry.read_failed()
             raise
         self.telemetry.read_succeeded(time.perf_counter() - started)
+        if not self.telemetry.write_ok:
+            with suppress(StoreError), self.writing():
+                self.store.ping()
 
     def metrics(self, *, openmetrics: bool, names: frozenset[str] | None) -> bytes:
         """Render ``/metrics`` from the view as it is."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter.config import Config, leaves, load, variables
@@ -17,6 +17,10 @@ from exporter.errors import ConfigError, InvalidFeedback
 from exporter.rules import StageOverrides, StageRules, WorkflowOverrides
 
 KEYS = [*Config.__struct_fields__, *WorkflowOverrides.__struct_fields__]
+
+
+# A busy machine is no fault; pytest-timeout ends what hangs.
+unhurried = settings(deadline=None)
 
 
 def outcome(content: bytes, environ: Mapping[str, str]) -> Config | None:
@@ -62,6 +66,7 @@ snippets = st.sampled_from(
 )
 
 
+@unhurried
 @given(st.lists(snippets | st.text(max_size=5), max_size=30).map("".join))
 @example('"\\U99999999"')
 @example('"\\UFFFFFFFF"')
@@ -82,6 +87,7 @@ def test_any_text_is_a_configuration_or_is_refused(text: str) -> None:
     outcome(text.encode("utf-8", "surrogatepass"), {})
 
 
+@unhurried
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_configuration_or_are_refused(content: bytes) -> None:
     """A file that is no text at all is refused in words."""
@@ -98,12 +104,14 @@ trees = st.recursive(
 )
 
 
+@unhurried
 @given(st.dictionaries(st.sampled_from(Config.__struct_fields__), trees, max_size=7))
 def test_any_tree_is_a_configuration_or_is_refused(tree: dict[str, object]) -> None:
     """Values of every type in every place are taken or refused, never more."""
     outcome(yaml.safe_dump(tree).encode(), {})
 
 
+@unhurried
 @given(
     st.dictionaries(
         st.sampled_from(sorted(variables())), st.text(st.characters(exclude_characters="\0"), max_size=10), max_size=5
@@ -163,12 +171,14 @@ def configurations(draw: st.DrawFn) -> Config:
     )
 
 
+@unhurried
 @given(configurations())
 def test_a_valid_configuration_survives_being_written_and_read(config: Config) -> None:
     """Every valid configuration can be written as YAML, and reads back as itself."""
     assert outcome(yaml.safe_dump(msgspec.to_builtins(config)).encode(), {}) == config
 
 
+@unhurried
 @given(configurations().filter(lambda config: "," not in "".join(config.tiers)))
 def test_the_environment_says_what_the_file_can(config: Config) -> None:
     """All keys outside the workflows mean the same in a variable as in the file."""

@@ -24,6 +24,15 @@ def test_every_key_stands_in_the_shipped_file() -> None:
     assert {("rules", key) for key in tree["rules"]} == {path for path in leaves() if len(path) == 2}
 
 
+def test_every_store_url_that_the_shipped_file_shows_can_be_used() -> None:
+    """The forms of a store URL in its comments are ones that a store takes."""
+    urls = re.findall(r"(?:sqlite|rediss?|unix)://[^\s;]*", SHIPPED.read_text(encoding="utf-8"))
+
+    assert len({url.partition("://")[0] for url in urls}) == 4
+    for url in urls:
+        assert load(None, {"FEEDBACK_EXPORTER_STORE": url}, {}).store == url
+
+
 def test_the_example_of_overrides_can_be_used_once_uncommented(tmp_path: Path) -> None:
     """Taking the # from the lines under workflows gives overrides that load."""
     before, workflows, example = SHIPPED.read_text(encoding="utf-8").partition("\nworkflows:\n")

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -118,27 +118,29 @@ def _rate_while(exporter: ExporterProcess, blows: Sequence[Callable[[], None]], 
         running = [pool.submit(rater.run, enough) for rater in raters]
         try:
             for cycle in range(cycles):
-                _wait_for_more(raters)
+                _wait_for_more(raters, running)
                 time.sleep(chance.uniform(0, 0.5))
                 blows[cycle % len(blows)]()
-            _wait_for_more(raters)
+            _wait_for_more(raters, running)
         finally:
             enough.set()
-        for run in running:
-            run.result()
     acknowledged = sum(len(rater.acknowledged) for rater in raters)
     rate = acknowledged / (time.monotonic() - began)
     sys.stdout.write(f"{cycles} cycles, {acknowledged} ratings acknowledged, {rate:.0f} a second, outages included\n")
     return raters
 
 
-def _wait_for_more(raters: list[Rater]) -> None:
-    """Return when every client is served (again)."""
+def _wait_for_more(raters: list[Rater], running: list[Future[None]]) -> None:
+    """Return when every client is served (again); fail with the first that failed."""
     before = [len(rater.acknowledged) for rater in raters]
-    eventually(
-        lambda: all(len(rater.acknowledged) > count for rater, count in zip(raters, before, strict=True)),
-        "every client being served",
-    )
+
+    def all_are_served() -> bool:
+        for run in running:
+            if run.done():
+                run.result()
+        return all(len(rater.acknowledged) > count for rater, count in zip(raters, before, strict=True))
+
+    eventually(all_are_served, "every client being served")
 
 
 def _compared(url: str, raters: list[Rater]) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from exporter import names
 from tests.support.exporter_process import ExporterProcess, sqlite_url
-from tests.support.http import Client, ask
+from tests.support.http import Client, ask, status
 from tests.support.samples import sample
 from tests.support.waiting import eventually
 
@@ -59,7 +59,7 @@ class Reloaded:
 
     def samples(self) -> int:
         """How many ratings of the stage are in the window."""
-        stats = self.client.get("/api/v1/stats", {"workflow_name": "w", "stage_name": "s"}).json
+        stats = ask(self.exporter.port, "GET", "/api/v1/stats?workflow_name=w&stage_name=s").json
         return stats["sample_count"] if stats else 0
 
 
@@ -124,6 +124,30 @@ def _ask(port: int, enough: threading.Event) -> Counter[tuple[str, int]]:
             statuses["POST", client.post([_rating() for _ in range(10)]).status] += 1
             statuses["GET", client.get("/metrics").status] += 1
     return statuses
+
+
+def test_many_hangups_at_once_are_survived(reloaded: Reloaded) -> None:
+    """SIGHUPs that come before the last was dealt with neither block nor end it."""
+    for _ in range(100):
+        reloaded.exporter.reload()
+    reloaded.configure(GOOD)
+    reloaded.hang_up(successful=True)
+
+    assert reloaded.of_stage(names.QUALITY_THRESHOLD) == 0.6
+
+
+def test_a_hangup_during_the_start_does_not_end_it(tmp_path: Path) -> None:
+    """From the line that says where it listens on, SIGHUP is safe: before the worker can reload it waits."""
+    exporter = ExporterProcess(tmp_path, sqlite_url(tmp_path))
+    exporter.launch()
+    try:
+        eventually(lambda: "listening on" in exporter.output, "the start")
+        while status(exporter.port, "/-/ready") != 200:
+            exporter.reload()
+            assert exporter.process.poll() is None, exporter.output
+        eventually(lambda: "configuration reloaded" in exporter.output, "the reload")
+    finally:
+        exporter.kill()
 
 
 def test_post_reload_says_what_is_wrong_and_swaps_what_is_right(reloaded: Reloaded) -> None:

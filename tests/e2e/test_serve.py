@@ -108,14 +108,26 @@ def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("path", ["missing/feedback.db", "directory", "text"])
-def test_an_unusable_path_is_refused(tmp_path: Path, path: str) -> None:
+UNUSABLE = (
+    "unable to open database file; give the path of a file, in a directory that exists, where this user may write"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("missing/feedback.db", UNUSABLE),
+        ("directory", UNUSABLE),
+        ("text", "file is not a database; the file is something else: give another path"),
+    ],
+)
+def test_an_unusable_path_is_refused(tmp_path: Path, path: str, fault: str) -> None:
     """A SQLite path in no directory, one that is a directory, one that is no database: exit code 1 and one line."""
     (tmp_path / "directory").mkdir()
     (tmp_path / "text").write_text("not a database, but long enough to be taken for one: " + "." * 1000)
-    code, output = _refused(tmp_path / "run", f"sqlite:///{tmp_path / path}")
+    url = f"sqlite:///{tmp_path / path}"
 
-    assert (code, output) == (1, f"Error: TODO {path}\n")
+    assert _refused(tmp_path / "run", url) == (1, f"Error: {url}: cannot open it: {fault}\n")
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
