@@ -9,49 +9,40 @@ Names, types, help and labels come from ``names``, numbers from ``view``: nothin
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import accumulate, chain, repeat
 from operator import attrgetter
 
 from exporter import names
 from exporter.domain import MILLION, Ladder
-from exporter.fold import EDGES, Record, unpack_totals
+from exporter.fold import EDGES
 from exporter.names import Metric
-from exporter.stats import QualityStats
-from exporter.view import Stage, StageKey, View
+from exporter.view import Series, Stage, StageKey, View
 
-_STATISTICS: dict[Metric, Callable[[QualityStats], float]] = {
-    names.QUALITY_AVG: attrgetter("avg_quality"),
-    names.QUALITY_MIN: attrgetter("min_quality"),
-    names.QUALITY_MAX: attrgetter("max_quality"),
-    names.QUALITY_LOWER_BOUND: attrgetter("lower_bound"),
-    names.QUALITY_UPPER_BOUND: attrgetter("upper_bound"),
-    names.QUALITY_TREND: attrgetter("recent_trend"),
-    names.QUALITY_TREND_UPPER_BOUND: attrgetter("trend_upper_bound"),
-    names.WINDOW_SAMPLES: attrgetter("sample_count"),
-    names.LAST_TIMESTAMP: attrgetter("last_timestamp"),
+# Fields of ``QualityStats`` by the metric that shows them.
+_STATISTICS = {
+    names.QUALITY_AVG: "avg_quality",
+    names.QUALITY_MIN: "min_quality",
+    names.QUALITY_MAX: "max_quality",
+    names.QUALITY_LOWER_BOUND: "lower_bound",
+    names.QUALITY_UPPER_BOUND: "upper_bound",
+    names.QUALITY_TREND: "recent_trend",
+    names.QUALITY_TREND_UPPER_BOUND: "trend_upper_bound",
+    names.WINDOW_SAMPLES: "sample_count",
+    names.LAST_TIMESTAMP: "last_timestamp",
 }
-# The families that stages have, in the order in which they are written.
-_FAMILIES = (
-    *_STATISTICS,
-    names.RECOMMENDED_TIER_RANK,
-    names.RECOMMENDATION_CONFIDENCE,
-    names.SCORE,
-    names.RECOMMENDED_TIER,
-    names.CURRENT_TIER,
-    names.STAGE_CONFIDENCE,
-    names.QUALITY_THRESHOLD,
-    names.MIN_SAMPLES,
-)
+_statistics = attrgetter(*_STATISTICS.values())
 
-_SCORE_LINES = "".join(
-    (
-        *(f'{names.SCORE.name}_bucket%s,le="{edge / MILLION}"}} %d.0\n' for edge in EDGES),
-        f'{names.SCORE.name}_bucket%s,le="+Inf"}} %d.0\n',
-        f"{names.SCORE.name}_sum%s}} %r\n",
-        f"{names.SCORE.name}_count%s}} %d.0\n",
-    )
-)
+# The families that stages have, in the order in which they are written.
+_SERIES_GAUGES = (*_STATISTICS, names.RECOMMENDED_TIER_RANK, names.RECOMMENDATION_CONFIDENCE)
+_STATE_SETS = (names.RECOMMENDED_TIER, names.CURRENT_TIER)
+_STAGE_GAUGES = (names.STAGE_CONFIDENCE, names.QUALITY_THRESHOLD, names.MIN_SAMPLES)
+_FAMILIES = (*_SERIES_GAUGES, names.SCORE, *_STATE_SETS, *_STAGE_GAUGES)
+
+# How numbers are written, whole ones faster than others, and the gauges that are whole.
+_WHOLE, _EXACT = "%d.0", "%r"
+_WHOLE_GAUGES = {names.WINDOW_SAMPLES, names.RECOMMENDED_TIER_RANK, *_STATE_SETS, names.MIN_SAMPLES}
 
 
 class Exposition:
@@ -62,7 +53,7 @@ class Exposition:
         self._view = view
         self._lock = threading.Lock()
         self._ladder: Ladder | None = None
-        self._stages: dict[StageKey, tuple[bytes, ...]] = {}
+        self._stages: dict[StageKey, list[bytes]] = {}
         self._whole: bytes | None = None
 
     def render(self, wanted: frozenset[str] | None = None) -> bytes:
@@ -89,8 +80,8 @@ class Exposition:
         if ladder != self._ladder:
             self._ladder, self._whole = ladder, None
         for key, stage in self._view.take_changed().items():
-            lines = _stage_lines(stage) if stage else ()
-            if lines != self._stages.get(key, ()):
+            lines = _stage_lines(stage) if stage else []
+            if lines != self._stages.get(key, []):
                 self._whole = None
             if lines:
                 self._stages[key] = lines
@@ -105,8 +96,8 @@ class Exposition:
                 parts.append(_header(metric))
                 parts += [lines[place] for lines in stages]
         if _is_wanted(names.TIER_RANK, wanted):
-            parts += _header(names.TIER_RANK), _tier_ranks(self._ladder or ())
-        return b"".join(parts)
+            parts += _header(names.TIER_RANK), *_tier_ranks(self._ladder or ())
+        return b"\n".join([*parts, b""])
 
 
 def _is_wanted(metric: Metric, wanted: frozenset[str] | None) -> bool:
@@ -117,51 +108,82 @@ def _is_wanted(metric: Metric, wanted: frozenset[str] | None) -> bool:
 
 
 def _header(metric: Metric) -> bytes:
-    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.type}\n".encode()
+    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.type}".encode()
 
 
-def _stage_lines(stage: Stage) -> tuple[bytes, ...]:
-    """Write one stage: the lines of each family, in the order of ``_FAMILIES``."""
+def _tier_ranks(ladder: Iterable[str]) -> list[bytes]:
+    name = names.TIER_RANK.name
+    return [f'{name}{{tier="{_escape(tier)}"}} {float(rank)!r}'.encode() for rank, tier in enumerate(ladder)]
+
+
+def _stage_lines(stage: Stage) -> list[bytes]:
+    """Write one stage: the lines of each family, in the order of ``_FAMILIES``, without their last newline."""
     workflow, name = stage.key
-    # Label sets stay open: without their closing brace, so that ``tier`` and ``le`` can follow.
-    own = f'{{workflow="{_escape(workflow)}",stage="{_escape(name)}"'
-    states = {tier: f'{own},tier="{_escape(tier)}"' for tier in stage.ladder}
-    labels = [states[tier] for tier in stage.series]
-    advice = {tier: stage.advise(tier) for tier in stage.series}
-    recommended, confidence = advice[stage.current_tier]
-    texts = [
-        *[_gauges(metric, labels, map(value, stage.stats.values())) for metric, value in _STATISTICS.items()],
-        _gauges(names.RECOMMENDED_TIER_RANK, labels, [stage.ladder.rank(tier) for tier, _ in advice.values()]),
-        _gauges(names.RECOMMENDATION_CONFIDENCE, labels, [sure for _, sure in advice.values()]),
-        "".join([_scores(label, series.record) for label, series in zip(labels, stage.series.values(), strict=True)]),
-        _gauges(names.RECOMMENDED_TIER, states.values(), [tier == recommended for tier in states]),
-        _gauges(names.CURRENT_TIER, states.values(), [tier == stage.current_tier for tier in states]),
-        _gauges(names.STAGE_CONFIDENCE, [own], [confidence]),
-        _gauges(names.QUALITY_THRESHOLD, [own], [stage.rules.quality_threshold]),
-        _gauges(names.MIN_SAMPLES, [own], [stage.rules.min_samples]),
-    ]
-    return tuple([text.encode() for text in texts])
+    labels = f'{{workflow="{_escape(workflow)}",stage="{_escape(name)}"'
+    values = chain.from_iterable(zip(repeat(labels), _values(stage)))
+    return (_form(stage.ladder, tuple(stage.series)) % tuple(values)).encode().split(b"\n\n")
 
 
 def _escape(value: str) -> str:
-    """Escape a label value; names hold no newline, but the format does not rest on that."""
+    """Escape a label value. Names hold no newline, but the text does not rest on that."""
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def _gauges(metric: Metric, labels: Iterable[str], values: Iterable[float]) -> str:
-    name = metric.name
-    return "".join([f"{name}{label}}} {float(value)!r}\n" for label, value in zip(labels, values, strict=True)])
+def _values(stage: Stage) -> Iterator[float]:
+    """Numbers of one stage, in the order of the lines of ``_form``."""
+    advice = {tier: stage.advise(tier) for tier in stage.series}
+    recommended, confidence = advice[stage.current_tier]
+    series = [
+        (*_statistics(stats), stage.ladder.rank(tier), confidence)
+        for stats, (tier, confidence) in zip(stage.stats.values(), advice.values(), strict=True)
+    ]
+    return chain(
+        chain.from_iterable(zip(*series, strict=True)),
+        chain.from_iterable(map(_scores, stage.series.values())),
+        [tier == recommended for tier in stage.ladder],
+        [tier == stage.current_tier for tier in stage.ladder],
+        (confidence, stage.rules.quality_threshold, stage.rules.min_samples),
+    )
 
 
-def _scores(labels: str, record: Record) -> str:
-    """Write the histogram of one series: cumulative buckets, ``+Inf``, sum, count."""
-    totals = unpack_totals(record.totals)
-    buckets = tuple(accumulate(totals.buckets))
-    count = buckets[-1]
-    values = (*buckets, count, totals.sum / MILLION, count)
-    return _SCORE_LINES % tuple(chain.from_iterable(zip(repeat(labels), values)))
+def _scores(series: Series) -> tuple[float, ...]:
+    """Numbers of one histogram: cumulative buckets, ``+Inf``, sum, count."""
+    buckets = tuple(accumulate(series.totals.buckets))
+    return (*buckets, buckets[-1], series.totals.sum / MILLION, buckets[-1])
 
 
-def _tier_ranks(ladder: Iterable[str]) -> bytes:
-    labels = [f'{{tier="{_escape(tier)}"' for tier in ladder]
-    return _gauges(names.TIER_RANK, labels, range(len(labels))).encode()
+@lru_cache
+def _form(ladder: Ladder, tiers: tuple[str, ...]) -> str:
+    """Text of a stage that has series in ``tiers``: each line takes the stage's labels and a number.
+
+    A blank line, which no label value can hold, parts the families.
+    """
+    of_series = [_tier_label(tier) for tier in tiers]
+    of_ladder = [_tier_label(tier) for tier in ladder]
+    families = [
+        *[_gauge_lines(metric, of_series) for metric in _SERIES_GAUGES],
+        "\n".join([_score_lines(label) for label in of_series]),
+        *[_gauge_lines(metric, of_ladder) for metric in _STATE_SETS],
+        *[_gauge_lines(metric, [""]) for metric in _STAGE_GAUGES],
+    ]
+    return "\n\n".join(families)
+
+
+def _tier_label(tier: str) -> str:
+    return f',tier="{_escape(tier)}"'.replace("%", "%%")
+
+
+def _gauge_lines(metric: Metric, labels: Iterable[str]) -> str:
+    number = _WHOLE if metric in _WHOLE_GAUGES else _EXACT
+    return "\n".join([f"{metric.name}%s{label}}} {number}" for label in labels])
+
+
+def _score_lines(label: str) -> str:
+    name, edges = names.SCORE.name, [*(f"{edge / MILLION}" for edge in EDGES), "+Inf"]
+    return "\n".join(
+        [
+            *[f'{name}_bucket%s{label},le="{edge}"}} {_WHOLE}' for edge in edges],
+            f"{name}_sum%s{label}}} {_EXACT}",
+            f"{name}_count%s{label}}} {_WHOLE}",
+        ]
+    )

@@ -5,7 +5,6 @@ if the lower tier's own average allows it; in between, and without enough sample
 """
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain, count
@@ -45,13 +44,15 @@ def current_tier(parts: Mapping[str, Live], start_tier: str) -> str:
     times = {tier: timestamps(part.newest) for tier, part in parts.items()}
     # The newest 100 are all ratings later than this moment and, of those at it, the last to arrive.
     edge = sorted(chain.from_iterable(times.values()))[-NEWEST:][0]
-    counts = Counter({tier: len(stamps) - bisect_right(stamps, edge) for tier, stamps in times.items()})
+    counts = {tier: len(stamps) - bisect_right(stamps, edge) for tier, stamps in times.items()}
+    room = NEWEST - sum(counts.values())
     at_edge = sorted(
         (arrival_at(parts[tier].newest, place), tier)
         for tier, stamps in times.items()
         for place in range(bisect_left(stamps, edge), bisect_right(stamps, edge))
     )
-    counts.update(tier for _, tier in at_edge[counts.total() - NEWEST :])
+    for _, tier in at_edge[-room:]:
+        counts[tier] += 1
     return max(parts, key=lambda tier: (counts[tier], times[tier][-1], arrival_at(parts[tier].newest, -1), tier))
 
 

@@ -24,7 +24,6 @@ from exporter.fold import (
     Record,
     first_live_hour,
     sum_of_squares,
-    unpack_hours,
 )
 
 Z_95_TWO_SIDED = 1.96
@@ -50,7 +49,7 @@ class Live(NamedTuple):
     first_hour: int
 
 
-class QualityStats(msgspec.Struct, frozen=True, kw_only=True):
+class QualityStats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Quality of one series, or of a stage over all its tiers (``tier`` is ``None``).
 
     Scores and bounds are 0.0 (bad) to 1.0 (excellent). ``recent_trend`` is the relative change of
@@ -85,28 +84,23 @@ def live(record: Record, now: int, window: int, known: tuple[Record, Live] | Non
         return None
     newest = _newest(record.newest, first * HOUR_MICROSECONDS)
     part = _live_by_change(record, newest, hours[dead], *known) if known else None
-    if part is None:
-        samples, total, squares, low, high = _columns(record.hours[dead * HOUR_BUCKET.size :])
-        part = Live(sum(samples), sum(total), sum(squares), min(low), max(high), newest, hours[dead])
-    return part
+    return part or Live(*_sums(record.hours[dead * HOUR_BUCKET.size :]), newest, hours[dead])
 
 
 def _live_by_change(record: Record, newest: bytes, first_hour: int, old: Record, part: Live) -> Live | None:
     """Live part of a record, from that of an older one without its last hour; ``None`` where that does not do."""
     settled = len(old.hours) - HOUR_BUCKET.size
     last = Bucket._make(HOUR_BUCKET.unpack_from(old.hours, settled))
-    begins_alike = part.first_hour == first_hour < last.hour
+    begins_alike = part.first_hour == first_hour < last.hour and len(record.hours) > settled
     if not begins_alike or not record.hours.startswith(old.hours[:settled]):
         return None
-    changed = list(unpack_hours(record.hours[settled:]))
-    low = min([bucket.min for bucket in changed], default=MILLION)
-    high = max([bucket.max for bucket in changed], default=0)
+    samples, total, squares, low, high = _sums(record.hours[settled:])
     if low > last.min or high < last.max:  # an hour only grows: the series was begun anew
         return None
     return Live(
-        part.samples - last.samples + sum([bucket.samples for bucket in changed]),
-        part.sum - last.sum + sum([bucket.sum for bucket in changed]),
-        part.squares - last.squares + sum([bucket.squares for bucket in changed]),
+        part.samples - last.samples + samples,
+        part.sum - last.sum + total,
+        part.squares - last.squares + squares,
         min(part.min, low),
         max(part.max, high),
         newest,
@@ -114,8 +108,17 @@ def _live_by_change(record: Record, newest: bytes, first_hour: int, old: Record,
     )
 
 
+def _sums(hours: bytes) -> tuple[int, int, int, int, int]:
+    """Samples, sum, sum of squares, min and max of packed hours, at least one; unpacked in one call, not one a row."""
+    row = len(Bucket._fields)
+    flat = _table(HOUR_BUCKET.format, len(hours) // HOUR_BUCKET.size).unpack(hours)
+    return sum(flat[1::row]), sum(flat[2::row]), sum(flat[3::row]), min(flat[4::row]), max(flat[5::row])
+
+
 def _newest(newest: bytes, edge: int) -> bytes:
     """Packed scores whose timestamp is ``edge`` or later."""
+    if timestamp_at(newest, 0) >= edge:  # pragma: no mutate - the last line gives the same, later
+        return newest
     return newest[bisect_left(timestamps(newest), edge) * SCORE.size :]
 
 
@@ -139,12 +142,6 @@ def arrival_at(newest: bytes, place: int) -> int:
     """Arrival, in microseconds, of one of the newest scores; -1 is the newest."""
     _timestamp, arrival, _score = SCORE.unpack_from(newest, place * SCORE.size)
     return int(arrival)
-
-
-def _columns(hours: bytes) -> list[tuple[int, ...]]:
-    """Unpack hours in one call, not one a row, and return the columns but the first, which is the hour itself."""
-    flat = _table(HOUR_BUCKET.format, len(hours) // HOUR_BUCKET.size).unpack(hours)
-    return [flat[column :: len(Bucket._fields)] for column in range(1, len(Bucket._fields))]
 
 
 @cache

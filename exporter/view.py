@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from exporter.domain import MILLION, Ladder, SeriesKey
 from exporter.errors import StoreError
-from exporter.fold import HOUR_MICROSECONDS, Record, unpack_totals
+from exporter.fold import HOUR_MICROSECONDS, Record, Totals, unpack_totals
 from exporter.policy import TierRecommendation, current_tier, decide, recommend
 from exporter.rules import Rules, StageRules
 from exporter.stats import Live, QualityStats, live, merge, quality_stats
@@ -26,11 +26,12 @@ SPARE_MOMENTS = 100
 
 
 class Series(NamedTuple):
-    """One series with live ratings: its record, the live part of it, and what that means."""
+    """One series with live ratings: its record, the live part of it, what that means, and its scores in all."""
 
     record: Record
     part: Live
     stats: QualityStats
+    totals: Totals
 
 
 class Stage:
@@ -79,9 +80,9 @@ class Stage:
 
 
 def _series(key: SeriesKey, record: Record, rules: StageRules, now: int, old: Series | None) -> Series | None:
-    unpack_totals(record.totals)  # a record of another format is refused here, not while it is rendered
+    totals = unpack_totals(record.totals)
     part = live(record, now, rules.window_seconds, (old.record, old.part) if old else None)
-    return Series(record, part, quality_stats(*key, part)) if part else None
+    return Series(record, part, quality_stats(*key, part), totals) if part else None
 
 
 def assess(key: StageKey, records: Mapping[str, Record], rules: StageRules, ladder: Ladder, now: int) -> Stage:
@@ -157,19 +158,18 @@ class View:
 
     def _take(self, changes: Changes, now: int) -> None:
         """Assess the stages of the changed series; their other series stand as they are."""
-        changed: dict[StageKey, dict[str, Record | None]] = {}
-        for (workflow, stage, tier), record in changes.items:
-            changed.setdefault((workflow, stage), {})[tier] = record
-        for key, records in changed.items():
+        changed: dict[StageKey, list[tuple[SeriesKey, Record | None]]] = {}
+        for item in changes.items:
+            changed.setdefault(item[0][:2], []).append(item)
+        for key, items in changed.items():
             old = None if changes.complete else self._stages.get(key)
             rules = old.rules if old else self.rules.stage(*key)
             series = dict(old.series) if old else {}
-            for tier, record in records.items():
-                part = _series(SeriesKey(*key, tier), record, rules, now, series.get(tier)) if record else None
-                if part:
-                    series[tier] = part
-                else:
-                    series.pop(tier, None)
+            for series_key, record in items:
+                old_series = series.pop(series_key.tier, None)
+                new_series = _series(series_key, record, rules, now, old_series) if record else None
+                if new_series:
+                    series[series_key.tier] = new_series
             self._put(Stage(key, rules, self.rules.ladder, series))
 
     def _let_hours_pass(self, now: int) -> None:

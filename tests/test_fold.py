@@ -23,6 +23,7 @@ from exporter.fold import (
     fold,
     id_periods,
     square,
+    sum_of_squares,
     unpack_hours,
     unpack_totals,
 )
@@ -134,6 +135,14 @@ class TestHours:
     def test_a_square_is_rounded_to_millionths(self, score: int, expected: int) -> None:
         """Squares are whole millionths: 0.000707 squared is 0, 0.000708 squared is 1 millionth."""
         assert square(score) == expected
+
+    @given(st.lists(st.integers(0, MILLION), max_size=100))
+    def test_a_sum_of_squares_is_that_of_each_rounded_square(self, scores: list[int]) -> None:
+        """Squares are rounded one by one, before they are added up as integers."""
+        total = sum_of_squares(scores)
+
+        assert total == sum(map(square, scores))
+        assert type(total) is int
 
 
 class TestNewest:
@@ -266,6 +275,7 @@ class TestExpiry:
         record = fold(None, map(feedback, old), NOW - 8 * DAY, WEEK)
 
         assert hours_of(fold(record, [feedback(Rating(NOW, 0, 1))], NOW, WEEK)) == [-192, 0, 5]
+        assert hours_of(fold(record, [feedback(Rating(NOW + 3 * HOUR, 0, 1))], NOW, WEEK)) == [-192, 3, 5]
         assert hours_of(fold(record, [feedback(Rating(NOW + 5 * HOUR, 0, 1))], NOW, WEEK)) == [-192, 5]
         assert hours_of(fold(record, [feedback(Rating(NOW - HOUR, 0, 1))], NOW, WEEK)) == [-1, 5]
 

@@ -464,6 +464,30 @@ class TestCurrentTier:
         assert stage_tier(ratings) == "cheap"
         assert stage_tier([ratings[0]._replace(arrival=0), ratings[1]]) == "premium"
 
+    def test_only_the_newest_rating_of_a_tier_decides_a_tie(self) -> None:
+        """That an older rating arrived late is of no account."""
+        ratings = [
+            Rating(NOW - 1, 9, 500_000, "cheap"),
+            Rating(NOW, 2, 500_000, "cheap"),
+            Rating(NOW - 1, 1, 500_000, "premium"),
+            Rating(NOW, 3, 500_000, "premium"),
+        ]
+
+        assert stage_tier(ratings) == "premium"
+
+    def test_of_ratings_at_the_hundredth_moment_the_last_to_arrive_count(self) -> None:
+        """Where the hundredth place is shared by equal timestamps, arrival decides; what is older does not count."""
+        tiers = ["capable"] * 50 + ["cheap"] * 49
+        newer = [rating._replace(tier=tier) for rating, tier in zip(spread([0.5] * 99), tiers, strict=True)]
+        moment = newer[0].timestamp - 1
+        shared = [Rating(moment, 1, 500_000, "capable"), Rating(moment, 2, 500_000, "cheap")]
+        late = Rating(moment - 1, NOW, 500_000, "capable")
+
+        # One place is left. With a cheap one there are 50 of each, and the newest is cheap.
+        assert stage_tier([late, *shared, *newer]) == "cheap"
+        shared = [shared[0]._replace(arrival=3), shared[1]]
+        assert stage_tier([late, *shared, *newer]) == "capable"
+
     def test_only_the_newest_hundred_of_all_tiers_count(self) -> None:
         """Of 99 older and 51 newer ratings, the newer are the majority of the newest hundred."""
         ratings = spread([0.5] * 150)

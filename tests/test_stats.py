@@ -1,8 +1,8 @@
 """What a record means: averages, bounds and trends of the live window."""
 
 import random
-from collections.abc import Iterable
-from math import isfinite, nextafter
+from collections.abc import Iterable, Sequence
+from math import isfinite, nextafter, sqrt
 
 import msgspec
 import pytest
@@ -13,7 +13,18 @@ from exporter.domain import MILLION
 from exporter.fold import HOUR_BUCKET, SCORE, Bucket, Record, fold, square
 from exporter.rules import HOUR as HOUR_SECONDS
 from exporter.rules import WEEK
-from exporter.stats import Live, QualityStats, live, merge, quality_stats, timestamp_at, trend_of
+from exporter.stats import (
+    Live,
+    QualityStats,
+    arrival_at,
+    live,
+    merge,
+    quality_stats,
+    timestamp_at,
+    timestamps,
+    trend_of,
+)
+from exporter.stats import scores as newest_scores
 from tests.support import reference
 from tests.support.ratings import HOUR, NOW, feedback, record_of, spread
 from tests.support.reference import Rating
@@ -105,11 +116,99 @@ class TestLive:
         assert part is not None
         assert (part.samples, part.sum, part.max) == (1, 900_000, 900_000)
 
-    def test_timestamps_of_the_newest_scores(self) -> None:
-        """The newest scores are counted from the oldest, or backwards from the newest."""
+    def test_the_newest_scores_in_parts(self) -> None:
+        """Timestamps, arrivals and scores are read apart; a place counts from the oldest, or back from the newest."""
         newest = record_of([Rating(NOW - 8, 1, 2), Rating(NOW, 3, 4)]).newest
 
+        assert timestamps(newest) == (NOW - 8, NOW)
+        assert newest_scores(newest) == (2, 4)
         assert [timestamp_at(newest, place) for place in (0, 1, -1, -2)] == [NOW - 8, NOW, NOW, NOW - 8]
+        assert [arrival_at(newest, place) for place in (0, 1, -1, -2)] == [1, 3, 3, 1]
+
+    def test_numbers_are_read_without_a_sign(self) -> None:
+        """Every bit of a packed number counts as its size."""
+        hour = HOUR_BUCKET.pack(2**32 - 1, 2**32 - 2, 2**64 - 1, 2**64 - 2, 2**32 - 3, 2**32 - 4)
+        newest = SCORE.pack(2**64 - 1, 2**64 - 2, 2**32 - 1)
+
+        assert live(Record(hour, newest), 0, WEEK) == Live(
+            2**32 - 2, 2**64 - 1, 2**64 - 2, 2**32 - 3, 2**32 - 4, newest, 2**32 - 1
+        )
+        assert timestamps(newest) == (timestamp_at(newest, 0),) == (2**64 - 1,)
+        assert (arrival_at(newest, 0), newest_scores(newest)) == (2**64 - 2, (2**32 - 1,))
+
+
+class TestKnown:
+    """What is known of an older record spares adding up the hours that are as they were."""
+
+    window = 6 * HOUR_SECONDS
+    before = (*spread([0.3] * 2, end=NOW - 2 * HOUR), *spread([0.5, 0.6], end=NOW - HOUR), *spread([0.4, 0.7]))
+
+    def shown_by(self, ratings: Sequence[Rating], now: int = NOW, before: Sequence[Rating] = before) -> str:
+        """Read a record of ``ratings``, knowing one of ``before``, and tell whether anything was spared.
+
+        The known part claims a million samples too many: they are found again in what rests on it. The
+        numbers of a true known part must be those of none.
+        """
+        old, record = record_of(before, now), record_of(ratings, now)
+        part = live(old, now, self.window)
+        assert part is not None
+        fresh = live(record, now, self.window)
+        assert live(record, now, self.window, (old, part)) == fresh
+        assert fresh is not None
+        boasting = live(record, now, self.window, (old, part._replace(samples=part.samples + MILLION)))
+        assert boasting is not None
+        return "spared" if boasting.samples == fresh.samples + MILLION else "added up"
+
+    @pytest.mark.parametrize(
+        "new",
+        [
+            [],
+            spread([0.0]),
+            spread([1.0]),
+            spread([0.5], end=NOW + HOUR),
+            [*spread([0.2] * 3), *spread([0.9, 0.1], end=NOW + 3 * HOUR, step=HOUR)],
+        ],
+        ids=["nothing new", "lowest", "highest", "next hour", "this hour and later ones"],
+    )
+    def test_newer_ratings(self, new: list[Rating]) -> None:
+        """Ratings of the last hour and later leave the settled hours as they were."""
+        assert self.shown_by([*self.before, *new]) == "spared"
+
+    @pytest.mark.parametrize("hours", [1, 2, 3])
+    def test_late_ratings(self, hours: int) -> None:
+        """A rating of a settled hour, or of a new one among them, makes it necessary to add up again."""
+        assert self.shown_by([*self.before, *spread([0.5], end=NOW - hours * HOUR)]) == "added up"
+
+    def test_an_hour_has_died(self) -> None:
+        """When the oldest hour leaves the window, what was known no longer holds."""
+        assert self.shown_by([*self.before, *spread([0.5])], now=NOW + 3 * HOUR) == "spared"
+        old = record_of(self.before)
+        part = live(old, NOW, self.window)
+        assert part is not None
+        later = NOW + 4 * HOUR
+
+        assert live(old, later, self.window, (old, part._replace(samples=MILLION))) == live(old, later, self.window)
+
+    def test_one_hour_is_not_worth_knowing(self) -> None:
+        """A record whose only live hour is its last has nothing settled."""
+        assert self.shown_by(spread([0.5] * 9), before=spread([0.5] * 8)) == "added up"
+        dead = spread([0.5], end=NOW - 9 * HOUR)
+        assert self.shown_by([*dead, *spread([0.5] * 9)], before=[*dead, *spread([0.5] * 8)]) == "added up"
+
+    def test_dead_hours_before_the_live_ones(self) -> None:
+        """Hours that left the window before are no part of what is known."""
+        dead = spread([0.0, 1.0], end=NOW - 9 * HOUR)
+
+        assert self.shown_by([*dead, *self.before, *spread([0.5])], before=[*dead, *self.before]) == "spared"
+
+    @pytest.mark.parametrize("last", [[0.5, 0.7], [0.4, 0.6], []], ids=["no lowest", "no highest", "no last hour"])
+    def test_a_series_that_was_begun_anew(self, last: list[float]) -> None:
+        """A record that lost what its last hour held is another one, even if the settled hours are the same."""
+        assert self.shown_by([*self.before[:-2], *spread(last)]) == "added up"
+
+    def test_a_series_begun_anew_with_as_much(self) -> None:
+        """A record that differs only within the last hour is right either way."""
+        assert self.shown_by([*self.before[:-2], *spread([0.3, 0.8])]) == "spared"
 
 
 class TestQualityStats:
@@ -120,11 +219,12 @@ class TestQualityStats:
         part = live(record_of(spread([0.4, 0.5, 0.6, 0.7, 0.8], end=NOW + 5 * MILLION)), NOW, WEEK)
         assert part is not None
 
-        stats = quality_stats("wörk", "stage", None, part)
+        stats = quality_stats("wörk", "stage", "cheap", part)
         error = (0.725 / 15 / 5) ** 0.5  # squared deviations 0.1, and ten times 0.0625, over 5 + 10
         trend_error = (0.63 / 12 / 2 + 0.645 / 13 / 3) ** 0.5  # those of 0.7, 0.8 and of 0.4, 0.5, 0.6
 
-        assert (stats.workflow_name, stats.stage_name, stats.tier) == ("wörk", "stage", None)
+        assert (stats.workflow_name, stats.stage_name, stats.tier) == ("wörk", "stage", "cheap")
+        assert quality_stats("wörk", "stage", None, part).tier is None
         assert numbers(stats) == pytest.approx(
             {
                 "avg_quality": 0.6,
@@ -145,6 +245,13 @@ class TestQualityStats:
         assert stats_of(spread([0.7] * 10)).avg_quality == 0.7
         assert stats_of(spread([0.9] * 30)).avg_quality == 0.9
         assert stats_of(spread([0.1, 0.2, 0.3])).avg_quality == 0.2
+
+    def test_one_score(self) -> None:
+        """A single score has no spread of its own: its interval is that of the ten pseudo-scores, to the last bit."""
+        stats = stats_of(spread([0.5]))
+        margin = 1.96 * sqrt(0.625 / 11)
+
+        assert (stats.lower_bound, stats.upper_bound) == (0.5 - margin, 0.5 + margin)
 
     def test_three_equal_scores_do_not_look_certain(self) -> None:
         """Ten pseudo-scores of sd 0.25 keep the interval of few scores wide; it is cut at 1."""
@@ -346,6 +453,7 @@ class Stream:
         self.now = NOW
         self.ratings: list[Rating] = []
         self.records: dict[str, Record] = {}
+        self.known: dict[str, tuple[Record, Live]] = {}
 
     def wait(self, microseconds: int) -> None:
         """Let time pass."""
@@ -358,9 +466,12 @@ class Stream:
         self.records[tier] = fold(self.records.get(tier), [feedback(rating)], self.now, self.window)
 
     def check(self) -> None:
-        """Compare every tier, and all tiers together, with the straight computation."""
+        """Compare each tier, and all together, with the straight computation; what was known before changes nothing."""
         parts = {tier: live(record, self.now, self.window) for tier, record in self.records.items()}
         for tier, part in parts.items():
+            assert live(self.records[tier], self.now, self.window, self.known.get(tier)) == part
+            if part:
+                self.known[tier] = self.records[tier], part
             seen = numbers(quality_stats("w", "s", tier, part)) if part else None
             assert seen == straight((rating for rating in self.ratings if rating.tier == tier), self.now, self.window)
         alive = [part for part in parts.values() if part]
@@ -432,3 +543,92 @@ class TestStraightComputation:
         assert -1 <= stats.recent_trend <= 10
         assert stats.recent_trend <= stats.trend_upper_bound
         assert isfinite(stats.trend_upper_bound)
+
+
+class TestLiveByChange:
+    """Reading a record when an older one of the series was read before."""
+
+    FIRST = (*spread([0.2, 0.9], end=NOW - 2 * HOUR), *spread([0.5, 0.7], end=NOW + 2 * MILLION))
+
+    @staticmethod
+    def read(ratings: Iterable[Rating], more: Iterable[Rating], now: int = NOW) -> tuple[Live | None, int]:
+        """Return the part of a record that got ``more``, and by how many samples a known part that lies misled it."""
+        old = record_of(ratings, NOW)
+        record = fold(old, map(feedback, more), NOW, WEEK)
+        part = live(old, NOW, WEEK)
+        assert part is not None
+        straight = live(record, now, WEEK)
+        assert live(record, now, WEEK, (old, part)) == straight
+        misled = live(record, now, WEEK, (old, part._replace(samples=part.samples + 1000)))
+        return straight, misled.samples - straight.samples if misled and straight else 0
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            spread([0.6], end=NOW + 3 * MILLION),
+            spread([0.5, 0.7], end=NOW + 9 * MILLION),
+            spread([0.1, 0.95], end=NOW + 9 * MILLION),
+            spread([0.6], end=NOW + HOUR + 2 * MILLION),
+            spread([0.0, 0.6, 1.0], end=NOW + 2 * HOUR, step=HOUR // 2),
+        ],
+        ids=["inside", "same extremes", "new extremes", "new hour", "several hours"],
+    )
+    def test_hours_that_stay_are_not_added_up_again(self, more: list[Rating]) -> None:
+        """A record that changed from its last hour on is read from what was known of the others."""
+        part, misled = self.read(self.FIRST, more)
+
+        assert part is not None
+        assert part.samples == len(self.FIRST) + len(more)
+        assert misled == 1000
+
+    def test_a_late_rating_is_read_anew(self) -> None:
+        """A rating for an hour before the last one is seen."""
+        part, misled = self.read(self.FIRST, spread([0.0], end=NOW - 2 * HOUR))
+
+        assert part is not None
+        assert (part.samples, part.min, misled) == (5, 0, 0)
+
+    def test_an_hour_that_dies_is_read_anew(self) -> None:
+        """What was known is of no use once its oldest hour has left the window."""
+        part, misled = self.read(self.FIRST, [], now=NOW + WEEK * MILLION - HOUR)
+
+        assert part is not None
+        assert (part.samples, misled) == (2, 0)
+
+    def test_a_single_hour_is_read_anew(self) -> None:
+        """Where the last live hour is the only one, nothing is saved."""
+        part, misled = self.read(spread([0.5], end=NOW + MILLION), spread([0.6], end=NOW + 2 * MILLION))
+
+        assert part is not None
+        assert (part.samples, misled) == (2, 0)
+
+    @pytest.mark.parametrize("ratings", [FIRST[:2], (*FIRST[:2], *spread([0.6], end=NOW + MILLION))])
+    def test_a_series_begun_anew_is_read_anew(self, ratings: tuple[Rating, ...]) -> None:
+        """A record that has less than an older one is of a series that was cleared: nothing known of it holds."""
+        old, record = record_of(self.FIRST), record_of(ratings)
+        part = live(old, NOW, WEEK)
+        assert part is not None
+
+        assert live(record, NOW, WEEK, (old, part)) == live(record, NOW, WEEK)
+
+    @given(seed=st.integers(0, 10**9))
+    def test_known_or_not_makes_no_difference(self, seed: int) -> None:
+        """Whatever was known, whenever it was read and by whatever window, the part is the same."""
+        random_ = random.Random(seed)
+
+        def some(count: int, oldest: int) -> list[Rating]:
+            moments = [NOW + random_.randrange(-oldest, 1) * HOUR // 2 for _ in range(count)]
+            values = [random_.choice([0, 500_000, 1_000_000, random_.randrange(MILLION)]) for _ in moments]
+            return [
+                Rating(moment, NOW + place, value)
+                for place, (moment, value) in enumerate(zip(moments, values, strict=True))
+            ]
+
+        window, later = random_.choice([3600, 7200, WEEK]), random_.randrange(4) * HOUR // 2
+        old = record_of(some(random_.randint(1, 8), 8))
+        known = live(old, NOW + later, window)
+        more = map(feedback, some(random_.randint(1, 5), random_.choice([1, 1, 8])))
+        record = fold(random_.choice([old, old, None]), more, NOW, WEEK)
+        now, window = NOW + later + random_.randrange(-1, 3) * HOUR // 2, random_.choice([window, window, 3600])
+
+        assert live(record, now, window, known and (old, known)) == live(record, now, window)

@@ -81,6 +81,7 @@ class TestStage:
         assert stage.recommend("premium").reason == (
             "Stay on premium: premium averages 0.9 over 10 ratings, between 0.7 and 0.9."
         )
+        assert [stage.advise(tier) for tier in LADDER] == [("capable", 0.6), ("capable", 0.0), ("premium", 0.5)]
 
     @pytest.mark.parametrize(("start_tier", "current"), [(None, "cheap"), ("premium", "premium")])
     def test_a_stage_without_ratings(self, store: Store, start_tier: str | None, current: str) -> None:
@@ -386,13 +387,13 @@ class TestMemory:
         rules = Rules(defaults=StageRules(window_seconds=90 * 86_400))
         with closing(open_store("sqlite://", retention=rules.longest_window)) as store:
             view = View(store, rules)
-            for hour in range(1000):
+            for hour in range(400):
                 rate(store, spread([0.5], end=NOW - hour * HOUR))
                 view.refresh(NOW)
 
             assert len(view._stale) <= 103
-            view.refresh(NOW + 90 * 86_400 * MILLION - 500 * HOUR)
-            assert samples(view) == {STAGE: 500}
+            view.refresh(NOW + 90 * 86_400 * MILLION - 200 * HOUR)
+            assert samples(view) == {STAGE: 200}
 
 
 class CountingLock:
@@ -420,9 +421,10 @@ class CountingLock:
 class Gate:
     """A store's ``changes`` whose first call, having read, waits until it is let go."""
 
-    def __init__(self, changes: Callable[[Cursor | None], Changes]) -> None:
-        """Begin closed."""
+    def __init__(self, changes: Callable[[Cursor | None], Changes], failure: StoreError | None = None) -> None:
+        """Begin closed; where a ``failure`` is given, the first call then raises it."""
         self._changes = changes
+        self._failure = failure
         self.calls = 0
         self.reached = threading.Event()
         self.opened = threading.Event()
@@ -434,47 +436,104 @@ class Gate:
         if self.calls == 1:
             self.reached.set()
             assert self.opened.wait(timeout=30)
+            if self._failure is not None:
+                raise self._failure
         return changes
+
+
+class Crowd:
+    """One thread whose refresh hangs in the store, and others that ask for one meanwhile."""
+
+    def __init__(self, view: View, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Start the first, and wait until it hangs."""
+        self.view = view
+        self.gate = gate
+        self.lock = CountingLock()
+        self.found: dict[int, str] = {}
+        monkeypatch.setattr(view, "_lock", self.lock)
+        self.threads: list[threading.Thread] = []
+        self._start()
+        assert gate.reached.wait(timeout=30)
+
+    def _start(self) -> None:
+        self.threads.append(threading.Thread(target=self._ask, args=(len(self.threads),)))
+        self.threads[-1].start()
+
+    def _ask(self, place: int) -> None:
+        self.found[place] = str(refresh_or_not(self.view) or samples(self.view))
+
+    def come(self, count: int) -> None:
+        """Let others ask, and wait until all of them wait for the first."""
+        for _ in range(count):
+            self._start()
+        eventually(lambda: self.lock.arrived == 1 + count, "all have come")
+
+    def go_on(self) -> list[str]:
+        """Let the first go on; return what each found, the first one first."""
+        self.gate.opened.set()
+        for thread in self.threads:
+            thread.join(timeout=30)
+        return [self.found[place] for place in range(len(self.threads))]
 
 
 class TestThreads:
     """Several threads that want the view brought up to date."""
 
-    @pytest.mark.parametrize("fails", [False, True], ids=["a store that answers", "a store that fails"])
-    def test_those_who_wait_share_one_refresh(
-        self,
-        store: Store,
-        monkeypatch: pytest.MonkeyPatch,
-        fails: bool,  # noqa: FBT001 - pytest passes it by name
-    ) -> None:
-        """While one refresh runs, any number who ask are served by one more, and see what was there when they asked."""
-        view = View(store, Rules())
+    def test_those_who_wait_share_one_refresh(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While one refresh runs, all who ask are served by one more, and see what was there when they asked."""
         gate = Gate(store.changes)
-        lock = CountingLock()
         monkeypatch.setattr(store, "changes", gate)
-        monkeypatch.setattr(view, "_lock", lock)
-        found: list[object] = []
-
-        def ask() -> None:
-            found.append(refresh_or_not(view) or samples(view))
-
-        first = threading.Thread(target=view.refresh, args=(NOW,))
-        first.start()
-        assert gate.reached.wait(timeout=30)
+        crowd = Crowd(View(store, Rules()), gate, monkeypatch)
         # The first has read already: only a refresh that begins from now on sees this.
         rate(store, spread([0.5] * 3))
-        if fails:
-            monkeypatch.setattr(store, "changes", failing(StoreUnavailable("away")))
-        others = [threading.Thread(target=ask) for _ in range(5)]
-        for other in others:
-            other.start()
-        eventually(lambda: lock.arrived == 6, "all have come")
-        gate.opened.set()
-        for thread in (first, *others):
-            thread.join(timeout=30)
+        crowd.come(5)
 
-        assert gate.calls == (1 if fails else 2)
-        assert [str(each) for each in found] == (["away"] * 5 if fails else [str({STAGE: 3})] * 5)
+        assert crowd.go_on()[1:] == [str({STAGE: 3})] * 5
+        assert gate.calls == 2
+
+    def test_those_who_wait_share_the_failure_of_one_more(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """When that one more fails, it fails for all of them, once."""
+        gate = Gate(store.changes)
+        monkeypatch.setattr(store, "changes", gate)
+        crowd = Crowd(View(store, Rules()), gate, monkeypatch)
+        asked: list[Cursor | None] = []
+
+        def away(cursor: Cursor | None) -> Changes:
+            asked.append(cursor)
+            raise StoreUnavailable("away")
+
+        monkeypatch.setattr(store, "changes", away)
+        crowd.come(5)
+
+        assert crowd.go_on() == ["{}", *["away"] * 5]
+        assert len(asked) == 1
+
+    def test_a_failure_is_shared_with_those_who_waited_for_it(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody who waited while a refresh failed asks the failing store again; whoever comes later does."""
+        gate = Gate(store.changes, StoreUnavailable("timed out"))
+        monkeypatch.setattr(store, "changes", gate)
+        view = View(store, Rules())
+        crowd = Crowd(view, gate, monkeypatch)
+        crowd.come(5)
+
+        assert crowd.go_on() == ["timed out"] * 6
+        assert gate.calls == 1
+        assert refresh_or_not(view) is None
+        assert gate.calls == 2
+
+    def test_a_reader_does_not_wait_for_a_store_that_hangs(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """While a refresh hangs in the store, the last view can be read, and what changed be taken."""
+        rate(store, spread([0.5]))
+        view = view_of(store)
+        gate = Gate(store.changes)
+        monkeypatch.setattr(store, "changes", gate)
+        crowd = Crowd(view, gate, monkeypatch)
+
+        assert set(view.take_changed()) == {STAGE}
+        assert samples(view) == {STAGE: 1}
+        assert crowd.go_on() == [str({STAGE: 1})]
 
     def test_readers_and_writers_at_the_same_time(self, store: Store) -> None:
         """Whoever rated and then refreshes finds his rating, whatever others do."""

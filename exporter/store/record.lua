@@ -204,7 +204,7 @@ end
 
 local function store(series, may_begin, first, count)
   local old_death = tonumber(redis.call('ZSCORE', expiry, series) or '0')
-  local live = old_death >= now
+  local live = old_death > now
   if not live and not may_begin then
     return string.rep('l', count)
   end

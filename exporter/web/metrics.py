@@ -28,6 +28,7 @@ def blueprint(services: Services) -> Blueprint:
         # The last known view is shown while the store is away; exporter_store_up says so.
         with suppress(StoreError):
             services.refresh()
+            services.probe()
         openmetrics = prefers_openmetrics(request.accept_mimetypes)
         # Not request.args, which raises for bytes that no client should send.
         query = parse_qs(request.query_string.decode(errors="replace"), keep_blank_values=True)

@@ -1,5 +1,6 @@
 """``GET /api/v1/openapi.json``: the OpenAPI 3.1 specification, generated from the types that the handlers use."""
 
+from collections.abc import Iterable
 from functools import cache
 from inspect import cleandoc
 from typing import Any
@@ -13,6 +14,7 @@ from exporter.stats import QualityStats
 from exporter.version import VERSION
 from exporter.web.api import JSON, Cleared, HistoryEntry, StageRecommendation
 from exporter.web.ingest import NDJSON, Receipt, Rejection
+from exporter.web.metrics import OPENMETRICS, TEXT
 from exporter.web.parameters import MAX_LIMIT
 from exporter.web.problems import PROBLEM
 from exporter.web.services import Services
@@ -22,13 +24,21 @@ REF = "#/components/schemas/{name}"
 
 
 class ProblemDocument(msgspec.Struct, kw_only=True):
-    """RFC 9457: what was given, what is wrong, what to do. ``rejected`` where entries of a batch were at fault."""
+    """RFC 9457: what was given, what is wrong, what to do.
+
+    ``field`` is the parameter at fault, ``rejected`` the entries. Where a batch may have been stored, ``feedback_ids``
+    are those to send in a retry, and ``retry`` says so. ``problems`` are those of a configuration.
+    """
 
     type: str
     title: str
     status: int
     detail: str
+    field: str | msgspec.UnsetType | None = msgspec.UNSET
     rejected: list[Rejection] | msgspec.UnsetType = msgspec.UNSET
+    feedback_ids: list[str | None] | msgspec.UnsetType = msgspec.UNSET
+    retry: str | msgspec.UnsetType = msgspec.UNSET
+    problems: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 # As in JavaScript's regular expressions, which JSON Schema prescribes; domain.name decides.
@@ -72,7 +82,7 @@ def specification(tiers: tuple[str, ...]) -> Schema:
             "description": "Ratings of LLM answers in; quality, trend and recommended model tier out.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": _paths(tier),
+        "paths": _api_paths(tier) | _text_paths(),
         "components": {"schemas": _refined(schemas, tier)},
     }
 
@@ -91,7 +101,7 @@ def _refined(schemas: Schema, tier: Schema) -> Schema:
     return schemas
 
 
-def _paths(tier: Schema) -> Schema:
+def _api_paths(tier: Schema) -> Schema:
     stage = (_query("workflow_name", _NAME, required=True), _query("stage_name", _NAME, required=True))
     stats, recommendation = _ref(QualityStats), _ref(StageRecommendation)
     return {
@@ -124,10 +134,20 @@ def _paths(tier: Schema) -> Schema:
             _query("before", _TIME),
         ),
         "/api/v1/openapi.json": _get("This document", {"type": "object"}),
-        "/metrics": _get_text("Metrics in Prometheus text 0.0.4, or OpenMetrics 1.0 by Accept", "text/plain"),
-        "/-/healthy": _get_text("The process is up", "text/plain"),
-        "/-/ready": _get_text("The store can be read", "text/plain"),
-        "/": _get_text("Landing page", "text/html"),
+    }
+
+
+def _text_paths() -> Schema:
+    names = _query("name[]", {"type": "array", "items": {"type": "string"}})
+    reload = _text("Read the configuration anew", TEXT, errors=(500,))
+    return {
+        "/metrics": {
+            "get": _text("All metrics; with names, only these families", TEXT, OPENMETRICS) | {"parameters": [names]}
+        },
+        "/-/healthy": {"get": _text("The process is up", TEXT)},
+        "/-/ready": {"get": _text("The store can be read", TEXT, errors=(503,))},
+        "/-/reload": {"post": reload, "put": reload},
+        "/": {"get": _text("Landing page", "text/html")},
     }
 
 
@@ -163,10 +183,10 @@ def _get(summary: str, schema: Schema, *parameters: Schema, etag: bool = False) 
     return {"get": {"summary": summary, "parameters": list(parameters), "responses": responses}}
 
 
-def _get_text(summary: str, media_type: str) -> Schema:
-    content = {media_type: {"schema": {"type": "string"}}}
-    responses = {"200": {"description": summary, "content": content}, **_problems(503)}
-    return {"get": {"summary": summary, "responses": responses}}
+def _text(summary: str, *media_types: str, errors: Iterable[int] = ()) -> Schema:
+    content = {media_type: {"schema": {"type": "string"}} for media_type in media_types}
+    responses = {"200": {"description": summary, "content": content}, **_problems(*errors)}
+    return {"summary": summary, "responses": responses}
 
 
 def _answer(description: str, schema: Schema) -> Schema:

@@ -39,6 +39,7 @@ class Services:
         self._load = load
         self._exposition = Exposition(self.view)
         self._reload_lock = threading.Lock()
+        self._probing = threading.Lock()
 
     @property
     def rules(self) -> Rules:
@@ -58,8 +59,6 @@ class Services:
     def refresh(self) -> None:
         """Bring the view up to date and note how that went.
 
-        After a write that failed, also try whether the store can be written again: nobody else may write soon.
-
         Raises:
             StoreError: the store could not be read; the view is then the last known one.
 
@@ -71,9 +70,18 @@ class Services:
             self.telemetry.read_failed()
             raise
         self.telemetry.read_succeeded(time.perf_counter() - started)
-        if not self.telemetry.write_ok:
-            with suppress(StoreError), self.writing():
-                self.store.ping()
+
+    def probe(self) -> None:
+        """After a write that failed, see whether the store can be written again: no rating may come for long.
+
+        Takes as long as a write may; one caller at a time waits for it.
+        """
+        if not self.telemetry.write_ok and self._probing.acquire(blocking=False):
+            try:
+                with suppress(StoreError), self.writing():
+                    self.store.ping()
+            finally:
+                self._probing.release()
 
     def metrics(self, *, openmetrics: bool, names: frozenset[str] | None) -> bytes:
         """Render ``/metrics`` from the view as it is."""

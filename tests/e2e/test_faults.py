@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.domain import MILLION, Feedback, SeriesKey
+from exporter.names import WINDOW_SAMPLES
 from exporter.store import open_store
-from exporter.store.base import Store, Verdict
+from exporter.store.base import LOG_LENGTH, Store, Verdict
 from exporter.store.sqlite import SQLiteStore
 from tests.support.exporter_process import ExporterProcess, sqlite_url
 from tests.support.http import Client, Unanswered
@@ -28,6 +30,8 @@ BATCH = 10
 PAUSE_SECONDS = 0.04
 # So that no log, of 1,000 ratings, loses one: a stage has two series, and gets this many.
 RATINGS_A_STAGE = 1000
+# Share of the answers that clients take as lost on the way: all is stored, and sent again.
+LOST_ANSWERS = 0.05
 CYCLES = [10, pytest.param(50, marks=[pytest.mark.long, pytest.mark.timeout(900)])]
 
 
@@ -68,6 +72,8 @@ class Rater:
             return False
         receipt = answer.json
         assert (answer.status, receipt["accepted"] + receipt["duplicates"]) == (202, len(batch)), answer.text
+        if self._chance.random() < LOST_ANSWERS:
+            return False
         self.acknowledged += batch
         return True
 
@@ -88,8 +94,9 @@ def test_sqlite_keeps_what_it_acknowledged_when_the_exporter_is_killed(tmp_path:
     url = sqlite_url(tmp_path)
     with ExporterProcess(tmp_path, url) as exporter:
         raters = _rate_while(exporter, [exporter.restart, exporter.restart_parent], cycles)
+        shown = _shown(exporter)
 
-    assert _compared(url, raters) == []
+    assert _compared(url, raters, shown) == []
 
 
 @pytest.mark.parametrize("cycles", CYCLES)
@@ -104,8 +111,9 @@ def test_redis_keeps_what_it_acknowledged_when_either_is_killed(tmp_path: Path, 
                 exporter.wait_ready()
 
             raters = _rate_while(exporter, [exporter.restart, restart_redis], cycles)
+            shown = _shown(exporter)
 
-        assert _compared(redis.url, raters) == []
+        assert _compared(redis.url, raters, shown) == []
 
 
 def _rate_while(exporter: ExporterProcess, blows: Sequence[Callable[[], None]], cycles: int) -> list[Rater]:
@@ -130,6 +138,13 @@ def _rate_while(exporter: ExporterProcess, blows: Sequence[Callable[[], None]], 
     return raters
 
 
+def _shown(exporter: ExporterProcess) -> int:
+    """How many ratings /metrics shows, of all series together."""
+    with exporter.client() as client:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+    return int(sum(each.value for family in families if family.name == WINDOW_SAMPLES.name for each in family.samples))
+
+
 def _wait_for_more(raters: list[Rater], running: list[Future[None]]) -> None:
     """Return when every client is served (again); fail with the first that failed."""
     before = [len(rater.acknowledged) for rater in raters]
@@ -143,14 +158,15 @@ def _wait_for_more(raters: list[Rater], running: list[Future[None]]) -> None:
     eventually(all_are_served, "every client being served")
 
 
-def _compared(url: str, raters: list[Rater]) -> list[str]:
+def _compared(url: str, raters: list[Rater], shown: int) -> list[str]:
+    """Compare the store with the clients' journals, and with how many ratings were shown."""
+    sent = [rating for rater in raters for rating in rater.sent]
+    acknowledged = [rating for rater in raters for rating in rater.acknowledged]
     store = open_store(url)
     try:
-        return differences(
-            store,
-            [rating for rater in raters for rating in rater.sent],
-            [rating for rater in raters for rating in rater.acknowledged],
-        )
+        held = sum(len(store.history([key], LOG_LENGTH)) for key in {rating.key for rating in sent})
+        wrong = [] if shown == held else [f"shown are {shown} ratings, stored are {held}"]
+        return wrong + differences(store, sent, acknowledged)
     finally:
         store.close()
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from flask import abort
 
 from tests.web.edge import Edge, problem, rating
 
@@ -108,6 +109,13 @@ def test_an_error_that_nobody_foresaw_is_told_without_its_details(edge: Edge, ca
     assert problem(answer, 500) == {"detail": "An error that nobody foresaw; the log of the exporter has the details."}
     assert [record.getMessage() for record in caplog.records] == ["unforeseen error"]
     assert "ZeroDivisionError: inside" in caplog.text
+
+
+def test_an_error_of_the_framework_keeps_its_status(edge: Edge) -> None:
+    """What Flask or Werkzeug refuse by themselves is a problem document too, not a 500."""
+    edge.app.add_url_rule("/refused", view_func=lambda: abort(400, "Framework says no."))
+
+    assert problem(edge.get("/refused"), 400) == {"detail": "Framework says no."}
 
 
 @pytest.mark.parametrize("host", ["", "\xff", "a b", "x:99999999", "[", "日本".encode().decode("latin1")])
