@@ -49,6 +49,15 @@ class Live(NamedTuple):
     first_hour: int
 
 
+class Halves(NamedTuple):
+    """Exact sums of the older and the newer half of the newest live scores: what the trend is made of."""
+
+    older: int
+    older_squares: int
+    newer: int
+    newer_squares: int
+
+
 class QualityStats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Quality of one series, or of a stage over all its tiers (``tier`` is ``None``).
 
@@ -166,11 +175,11 @@ def merge(parts: list[Live]) -> Live:
     )
 
 
-def quality_stats(workflow: str, stage: str, tier: str | None, part: Live) -> QualityStats:
-    """Compute the statistics of a live part."""
+def quality_stats(workflow: str, stage: str, tier: str | None, part: Live, sums: Halves | None = None) -> QualityStats:
+    """Compute the statistics of a live part; ``sums`` are its halves, where somebody knows them."""
     average = part.sum / (part.samples * MILLION)
     margin = Z_95_TWO_SIDED * sqrt(_variance(part.samples, part.sum, part.squares) / part.samples)
-    trend, trend_upper_bound = trend_of(scores(part.newest))
+    trend, trend_upper_bound = _trend(len(part.newest) // SCORE.size, sums or halves(part))
     return QualityStats(
         workflow_name=workflow,
         stage_name=stage,
@@ -187,22 +196,55 @@ def quality_stats(workflow: str, stage: str, tier: str | None, part: Live) -> Qu
     )
 
 
+def halves(part: Live, known: tuple[Live, Halves] | None = None) -> Halves:
+    """Add up the halves of the newest scores of ``part``; ``known``, an older part and its halves, only saves time."""
+    return (_halves_by_change(part, *known) if known else None) or _halves(scores(part.newest))
+
+
+def _halves(scores: Sequence[int]) -> Halves:
+    middle = len(scores) - len(scores) // 2
+    older, newer = scores[:middle], scores[middle:]
+    return Halves(sum(older), sum_of_squares(older), sum(newer), sum_of_squares(newer))
+
+
+def _halves_by_change(part: Live, old: Live, sums: Halves) -> Halves | None:
+    """Halves after some scores came, as many left, and as many passed the middle; ``None`` if it was not so."""
+    came, row = part.samples - old.samples, SCORE.size
+    count = len(part.newest) // row
+    if not (0 <= came <= count // 2 and len(old.newest) == len(part.newest)):
+        return None
+    if not part.newest.startswith(old.newest[came * row :]):
+        return None
+    middle = count - count // 2
+    left = scores(old.newest[: came * row])
+    passed = scores(part.newest[(middle - came) * row : middle * row])
+    new = scores(part.newest[(count - came) * row :])
+    return Halves(
+        sums.older - sum(left) + sum(passed),
+        sums.older_squares - sum_of_squares(left) + sum_of_squares(passed),
+        sums.newer - sum(passed) + sum(new),
+        sums.newer_squares - sum_of_squares(passed) + sum_of_squares(new),
+    )
+
+
 def trend_of(scores: Sequence[int]) -> tuple[float, float]:
     """Trend of ``scores`` (millionths, oldest first) and its one-sided 99 % upper bound.
 
     trend = (mean of the newest half - mean of the older half) / max(mean of the older half, 0.1), the
     newest half having floor(n/2) scores. Both are 0 below 4 scores.
     """
-    count = len(scores)
+    return _trend(len(scores), _halves(scores))
+
+
+def _trend(count: int, sums: Halves) -> tuple[float, float]:
     if count < TREND_MIN_SCORES:
         return 0.0, 0.0
-    older, newer = scores[: count - count // 2], scores[count - count // 2 :]
-    older_sum, newer_sum = sum(older), sum(newer)
-    older_mean = older_sum / (len(older) * MILLION)
-    difference = newer_sum / (len(newer) * MILLION) - older_mean
+    newer, older = count // 2, count - count // 2
+    older_mean = sums.older / (older * MILLION)
+    difference = sums.newer / (newer * MILLION) - older_mean
     error = sqrt(
-        _variance(len(older), older_sum, sum_of_squares(older)) / len(older)
-        + _variance(len(newer), newer_sum, sum_of_squares(newer)) / len(newer)
+        _variance(older, sums.older, sums.older_squares) / older
+        + _variance(newer, sums.newer, sums.newer_squares) / newer
     )
     divisor = max(older_mean, TREND_MIN_DIVISOR)
     return difference / divisor, (difference + Z_99_ONE_SIDED * error) / divisor

@@ -16,7 +16,7 @@ from exporter.errors import StoreError
 from exporter.fold import HOUR_MICROSECONDS, Record, Totals, unpack_totals
 from exporter.policy import TierRecommendation, current_tier, decide, recommend
 from exporter.rules import Rules, StageRules
-from exporter.stats import Live, QualityStats, live, merge, quality_stats
+from exporter.stats import Halves, Live, QualityStats, halves, live, merge, quality_stats
 from exporter.store.base import Changes, Cursor, Store
 
 StageKey = tuple[str, str]
@@ -30,6 +30,7 @@ class Series(NamedTuple):
 
     record: Record
     part: Live
+    halves: Halves
     stats: QualityStats
     totals: Totals
 
@@ -82,7 +83,10 @@ class Stage:
 def _series(key: SeriesKey, record: Record, rules: StageRules, now: int, old: Series | None) -> Series | None:
     totals = unpack_totals(record.totals)
     part = live(record, now, rules.window_seconds, (old.record, old.part) if old else None)
-    return Series(record, part, quality_stats(*key, part), totals) if part else None
+    if part is None:
+        return None
+    sums = halves(part, (old.part, old.halves) if old else None)
+    return Series(record, part, sums, quality_stats(*key, part, sums), totals)
 
 
 def assess(key: StageKey, records: Mapping[str, Record], rules: StageRules, ladder: Ladder, now: int) -> Stage:

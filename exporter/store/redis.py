@@ -208,9 +208,9 @@ class RedisStore(Store):
 
     def raise_retention(self, retention: int) -> None:
         """See ``Store``."""
-        with self._server.doing("raise the retention"):
+        with self._server.doing("prepare the store"):
             self._check()
-            self._server.run("raise", [(shard, [retention]) for shard in ALL_SHARDS])
+            self._server.run("raise", [(shard, [retention, self.retention]) for shard in ALL_SHARDS])
 
     def ping(self) -> None:
         """See ``Store``."""

@@ -117,7 +117,7 @@ class SQLiteStore(Store):
 
     def raise_retention(self, retention: int) -> None:
         """See ``Store``."""
-        with self._file.writing("raise the retention") as (db, meta):
+        with self._file.writing("prepare the store") as (db, meta):
             more = retention - meta["retention"]
             if more > 0:
                 db.execute("UPDATE series SET death = death + ?", (more * MILLION,))

@@ -1,5 +1,6 @@
 """``POST /api/v1/feedback``: ratings in. Computes nothing of what they mean."""
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,11 +13,13 @@ from exporter.domain import Feedback
 from exporter.entry import parse
 from exporter.errors import InvalidFeedback, MalformedBody, StoreError
 from exporter.store.base import Verdict
-from exporter.web.problems import Problem, store_problem
+from exporter.web.problems import Problem, busy_problem, store_problem
 from exporter.web.request_body import decompress, read_body
 from exporter.web.services import Services
 
 MAX_ENTRIES = 10_000
+# Of the server's threads, as many as clients that end no body, or a store that hangs, may hold; scrapes have the rest.
+MOST_AT_ONCE = 224
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
@@ -41,17 +44,26 @@ class Receipt(msgspec.Struct, frozen=True):
 def blueprint(services: Services) -> Blueprint:
     """Make the routes over ``services``."""
     routes = Blueprint("ingest", __name__)
+    room = threading.BoundedSemaphore(MOST_AT_ONCE)
 
     @routes.post("/api/v1/feedback")
     def post_feedback() -> Response:
-        entries = _entries(request)
-        receipt, codes = _store(services, entries)
-        services.telemetry.rated(receipt.accepted, receipt.duplicates, codes)
-        if not receipt.accepted and not receipt.duplicates:
-            raise _nothing_usable(receipt)
-        return Response(msgspec.json.encode(receipt), 202, content_type=JSON)
+        if not room.acquire(blocking=False):
+            raise busy_problem(f"{MOST_AT_ONCE} requests with ratings are under way; nothing of this one was stored.")
+        try:
+            return _answer(services, _entries(request))
+        finally:
+            room.release()
 
     return routes
+
+
+def _answer(services: Services, entries: list[bytes]) -> Response:
+    receipt, codes = _store(services, entries)
+    services.telemetry.rated(receipt.accepted, receipt.duplicates, codes)
+    if not receipt.accepted and not receipt.duplicates:
+        raise _nothing_usable(receipt)
+    return Response(msgspec.json.encode(receipt), 202, content_type=JSON)
 
 
 def _entries(request: Request) -> list[bytes]:

@@ -39,7 +39,12 @@ class Problem(Exception):
 
 def store_problem(error: StoreError, **members: object) -> Problem:
     """Answer 503: the store is away."""
-    return Problem(503, f"{error}.", {"Retry-After": str(RETRY_AFTER_SECONDS)}, **members)
+    return busy_problem(f"{error}.", **members)
+
+
+def busy_problem(detail: str, **members: object) -> Problem:
+    """Answer 503: the same request may succeed later."""
+    return Problem(503, detail, {"Retry-After": str(RETRY_AFTER_SECONDS)}, **members)
 
 
 def register(app: Flask) -> None:

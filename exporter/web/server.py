@@ -32,7 +32,7 @@ from exporter.web.services import Services
 log = logging.getLogger("exporter")
 
 # A client that never ends its body holds one thread; the others go on answering.
-BLOCKING_THREADS = 64
+BLOCKING_THREADS = 256
 POLL_SECONDS = 0.5
 BIND_SECONDS = 3
 # After SIGTERM, requests under way have this long; a client that never ends its request does not hold up the end.

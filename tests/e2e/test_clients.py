@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from exporter.web.ingest import MOST_AT_ONCE
 from tests.support.exporter_process import ExporterProcess, sqlite_url
 from tests.support.http import Client
+from tests.support.waiting import eventually
 
 # Far below the scrape time-out of 10 s, far above what a loaded machine of two cores takes.
 PROMPT_SECONDS = 5
@@ -67,6 +69,18 @@ def test_requests_that_never_end_hold_up_nobody(exporter: ExporterProcess, reque
     """While many clients leave their request unfinished, others are answered promptly."""
     with _connections(exporter.port, HANGING, request_text):
         assert _serves(exporter)
+
+
+def test_scrapes_go_on_when_ingest_is_full(exporter: ExporterProcess) -> None:
+    """When unfinished ratings hold all that ingest may have, more are refused in words and scrapes go on."""
+    request = b"POST /api/v1/feedback HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n[{"
+    with _connections(exporter.port, MOST_AT_ONCE + 20, request), exporter.client(PROMPT_SECONDS) as client:
+        eventually(lambda: client.post(_rating()).status == 503, "ingest is full")
+        refused = client.post(_rating())
+        assert refused.headers["retry-after"] == "5"
+        assert refused.json["detail"] == ("224 requests with ratings are under way; nothing of this one was stored.")
+        assert client.get("/metrics").status == 200
+    eventually(lambda: _serves(exporter), "ratings are taken again")
 
 
 def test_clients_that_do_not_read_hold_up_nobody(exporter: ExporterProcess) -> None:

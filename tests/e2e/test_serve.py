@@ -104,7 +104,7 @@ def test_a_wrong_password_is_refused(tmp_path: Path) -> None:
     assert (code, output) == (
         1,
         (
-            f"Error: redis://:***@127.0.0.1:{redis.port}/0: cannot raise the retention: invalid username-password pair "
+            f"Error: redis://:***@127.0.0.1:{redis.port}/0: cannot prepare the store: invalid username-password pair "
             "or user is disabled; give its user and password in the URL, percent-encoded: redis://user:password@host\n"
         ),
     )

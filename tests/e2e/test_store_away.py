@@ -82,7 +82,7 @@ def test_a_store_that_turns_out_to_refuse_ends_the_wait(tmp_path: Path) -> None:
     assert code == 1
     assert "Traceback" not in exporter.output
     assert (
-        f"CRITICAL redis://127.0.0.1:{redis.port}/0: cannot raise the retention: Authentication required; "
+        f"CRITICAL redis://127.0.0.1:{redis.port}/0: cannot prepare the store: Authentication required; "
         "give its user and password in the URL, percent-encoded: redis://user:password@host\n"
     ) in exporter.output
 

@@ -204,7 +204,7 @@ def test_a_reload_that_the_store_cannot_follow_changes_nothing(
 
     answer = edge.client.post("/-/reload")
 
-    said = refused(server, "raise the retention")
+    said = refused(server, "prepare the store")
     assert problem(answer, 500) == {"detail": f"The configuration was not reloaded, the old one stays: {said}"}
     assert edge.services.rules.longest_window == 604_800
     assert edge.samples("llm_feedback_exporter_config_last_reload_successful").popitem()[1] == 0
