@@ -17,6 +17,7 @@ from exporter.errors import InvalidFeedback
 MILLION = 1_000_000
 NAME_LENGTH = 128
 METADATA_BYTES = 4096
+METADATA_DEPTH = 100
 SHOWN_LENGTH = 80
 MAX_AHEAD_SECONDS = 300
 
@@ -156,7 +157,8 @@ def metadata_json(value: dict[str, Any] | None) -> bytes:
 
     Raises:
         InvalidFeedback: it is no dictionary, holds what JSON cannot carry unchanged (a tuple, a
-            datetime, NaN, a key that is no text), or takes over 4 KiB.
+            datetime, NaN, a key that is no text), takes over 4 KiB, or is
+            nested more than 100 levels deep.
 
     """
     if value is None:
@@ -170,6 +172,7 @@ def metadata_json(value: dict[str, Any] | None) -> bytes:
         raise InvalidFeedback(
             "metadata", f"{shown(value)} is not a dictionary that JSON carries unchanged", "invalid_metadata"
         )
+    check_metadata_depth(text, value)
     return check_metadata_size(text)
 
 
@@ -185,6 +188,24 @@ def check_metadata_size(text: bytes) -> bytes:
             "metadata", f"takes {len(text)} bytes, at most {METADATA_BYTES} are allowed", "invalid_metadata"
         )
     return text
+
+
+def check_metadata_depth(text: bytes, value: object) -> None:
+    """Refuse metadata, ``value`` with its JSON ``text``, that a reader might not be able to nest so deep.
+
+    Raises:
+        InvalidFeedback: it is nested more than 100 levels deep.
+
+    """
+    if text.count(b"{") + text.count(b"[") > METADATA_DEPTH and _is_deeper(value, METADATA_DEPTH):
+        raise InvalidFeedback("metadata", f"is nested more than {METADATA_DEPTH} levels deep", "invalid_metadata")
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    children = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children)
 
 
 def check_time(timestamp: int, now: int, window_seconds: int) -> int:

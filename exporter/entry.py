@@ -18,6 +18,7 @@ from exporter.domain import (
     NAME_LENGTH,
     Feedback,
     SeriesKey,
+    check_metadata_depth,
     check_metadata_size,
     check_time,
     microseconds,
@@ -29,7 +30,6 @@ from exporter.errors import InvalidFeedback
 from exporter.rules import Rules
 
 # Deep enough for what people write, and far from where a reader's recursion ends.
-METADATA_DEPTH = 100
 SCORE_FIELDS = ("quality_score", "rating", "stars", "outcome")
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
@@ -227,16 +227,7 @@ def _metadata(raw: Raw | UnsetType) -> bytes:
     except ValueError as error:
         reason = f"is not usable JSON: {_json_fault(text, error)}"
         raise InvalidFeedback("metadata", reason, "invalid_metadata") from None
-    if text.count(b"{") + text.count(b"[") > METADATA_DEPTH and _is_deeper(value, METADATA_DEPTH):
-        reason = f"is nested more than {METADATA_DEPTH} levels deep"
-        raise InvalidFeedback("metadata", reason, "invalid_metadata")
+    check_metadata_depth(text, value)
     if not isinstance(value, dict):
         raise InvalidFeedback("metadata", f"{shown(value)} is not a JSON object", "invalid_metadata")
     return text
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    children = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(child, levels - 1) for child in children)

@@ -7,6 +7,7 @@ if the lower tier's own average allows it; in between, and without enough sample
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from heapq import nsmallest
 from itertools import chain, count
 
 import msgspec
@@ -42,17 +43,16 @@ def current_tier(parts: Mapping[str, Live], start_tier: str) -> str:
     if len(parts) <= 1:
         return next(iter(parts), start_tier)
     times = {tier: timestamps(part.newest) for tier, part in parts.items()}
-    # The newest 100 are all ratings later than this moment and, of those at it, the last to arrive.
+    # The newest 100 are all ratings from this moment on, without the first to arrive where its own are too many.
     edge = sorted(chain.from_iterable(times.values()))[-NEWEST:][0]
-    counts = {tier: len(stamps) - bisect_right(stamps, edge) for tier, stamps in times.items()}
-    room = NEWEST - sum(counts.values())
-    at_edge = sorted(
+    counts = {tier: len(stamps) - bisect_left(stamps, edge) for tier, stamps in times.items()}
+    at_edge = (
         (arrival_at(parts[tier].newest, place), tier)
         for tier, stamps in times.items()
         for place in range(bisect_left(stamps, edge), bisect_right(stamps, edge))
     )
-    for _, tier in at_edge[-room:]:
-        counts[tier] += 1
+    for _, tier in nsmallest(sum(counts.values()) - NEWEST, at_edge):
+        counts[tier] -= 1
     return max(parts, key=lambda tier: (counts[tier], times[tier][-1], arrival_at(parts[tier].newest, -1), tier))
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.domain import (
+    METADATA_DEPTH,
     MILLION,
     Ladder,
     ModelTier,
@@ -362,6 +363,19 @@ class TestMetadata:
         reason = f"{value!r} is not a dictionary that JSON carries unchanged"
 
         refused(lambda: metadata_json(value), "metadata", reason, "invalid_metadata")
+
+    @pytest.mark.parametrize(("levels", "usable"), [(METADATA_DEPTH, True), (METADATA_DEPTH + 1, False)])
+    def test_nesting(self, levels: int, usable: bool) -> None:  # noqa: FBT001 - pytest gives it
+        """Metadata may be nested 100 levels deep, and no deeper, whoever sends them."""
+        value: dict[str, object] = {}
+        for _ in range(levels - 1):
+            value = {"a": value}
+
+        if usable:
+            assert metadata_json(value)
+        else:
+            reason = "is nested more than 100 levels deep"
+            refused(lambda: metadata_json(value), "metadata", reason, "invalid_metadata")
 
     def test_metadata_that_hold_themselves(self) -> None:
         """A dictionary that holds itself is refused like any other that is nested too deeply."""

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.domain import MILLION, Feedback, SeriesKey
-from exporter.entry import METADATA_DEPTH, parse, parse_time
+from exporter.domain import METADATA_DEPTH, MILLION, Feedback, SeriesKey
+from exporter.entry import parse, parse_time
 from exporter.errors import InvalidFeedback
 from exporter.names import REJECT_REASONS
 from exporter.rules import Rules, StageOverrides, WorkflowOverrides

@@ -95,10 +95,11 @@ class RedisServer:
         self.client = redis.Redis(connection_pool=pool)
 
     def _options(self, url: str) -> dict[str, Any]:
+        over_tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
         return {
             "socket_connect_timeout": CONNECT_SECONDS,
             "socket_timeout": REPLY_SECONDS,
-            "socket_keepalive": True,
+            **over_tcp,
             **parse_url(url),  # type: ignore[no-untyped-call] # redis-py's types are incomplete
             "retry": Retry(NoBackoff(), 0),
             "protocol": 2,
