@@ -40,6 +40,9 @@ _STATE_SETS = (names.RECOMMENDED_TIER, names.CURRENT_TIER)
 _STAGE_GAUGES = (names.STAGE_CONFIDENCE, names.QUALITY_THRESHOLD, names.MIN_SAMPLES)
 _FAMILIES = (*_SERIES_GAUGES, names.SCORE, *_STATE_SETS, *_STAGE_GAUGES)
 
+# Parts the families in the text of a stage.
+_CUT = "\0"
+
 # How numbers are written, whole ones faster than others, and the gauges that are whole.
 _WHOLE, _EXACT = "%d.0", "%r"
 _WHOLE_GAUGES = {names.WINDOW_SAMPLES, names.RECOMMENDED_TIER_RANK, *_STATE_SETS, names.MIN_SAMPLES}
@@ -96,8 +99,8 @@ class Exposition:
                 parts.append(_header(metric))
                 parts += [lines[place] for lines in stages]
         if _is_wanted(names.TIER_RANK, wanted):
-            parts += _header(names.TIER_RANK), *_tier_ranks(self._ladder or ())
-        return b"\n".join([*parts, b""])
+            parts += _header(names.TIER_RANK), _tier_ranks(self._ladder or ())
+        return b"".join(parts)
 
 
 def _is_wanted(metric: Metric, wanted: frozenset[str] | None) -> bool:
@@ -108,25 +111,27 @@ def _is_wanted(metric: Metric, wanted: frozenset[str] | None) -> bool:
 
 
 def _header(metric: Metric) -> bytes:
-    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.type}".encode()
+    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.type}\n".encode()
 
 
-def _tier_ranks(ladder: Iterable[str]) -> list[bytes]:
+def _tier_ranks(ladder: Iterable[str]) -> bytes:
     name = names.TIER_RANK.name
-    return [f'{name}{{tier="{_escape(tier)}"}} {float(rank)!r}'.encode() for rank, tier in enumerate(ladder)]
+    lines = [f'{name}{{tier="{_escape(tier)}"}} {float(rank)!r}\n' for rank, tier in enumerate(ladder)]
+    return "".join(lines).encode()
 
 
 def _stage_lines(stage: Stage) -> list[bytes]:
-    """Write one stage: the lines of each family, in the order of ``_FAMILIES``, without their last newline."""
+    """Write one stage: the lines of each family, in the order of ``_FAMILIES``."""
     workflow, name = stage.key
     labels = f'{{workflow="{_escape(workflow)}",stage="{_escape(name)}"'
     values = chain.from_iterable(zip(repeat(labels), _values(stage)))
-    return (_form(stage.ladder, tuple(stage.series)) % tuple(values)).encode().split(b"\n\n")
+    return (_form(stage.ladder, tuple(stage.series)) % tuple(values)).encode().split(_CUT.encode())
 
 
 def _escape(value: str) -> str:
-    """Escape a label value. Names hold no newline, but the text does not rest on that."""
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    """Escape a label value. Names hold neither newline nor NUL, but the text does not rest on that."""
+    printable = value.replace(_CUT, "\N{REPLACEMENT CHARACTER}")
+    return printable.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def _values(stage: Stage) -> Iterator[float]:
@@ -154,19 +159,16 @@ def _scores(series: Series) -> tuple[float, ...]:
 
 @lru_cache
 def _form(ladder: Ladder, tiers: tuple[str, ...]) -> str:
-    """Text of a stage that has series in ``tiers``: each line takes the stage's labels and a number.
-
-    A blank line, which no label value can hold, parts the families.
-    """
+    """Text of a stage that has series in ``tiers``, to be cut into families; each line takes labels and a number."""
     of_series = [_tier_label(tier) for tier in tiers]
     of_ladder = [_tier_label(tier) for tier in ladder]
     families = [
         *[_gauge_lines(metric, of_series) for metric in _SERIES_GAUGES],
-        "\n".join([_score_lines(label) for label in of_series]),
+        "".join([_score_lines(label) for label in of_series]),
         *[_gauge_lines(metric, of_ladder) for metric in _STATE_SETS],
         *[_gauge_lines(metric, [""]) for metric in _STAGE_GAUGES],
     ]
-    return "\n\n".join(families)
+    return _CUT.join(families)
 
 
 def _tier_label(tier: str) -> str:
@@ -175,15 +177,10 @@ def _tier_label(tier: str) -> str:
 
 def _gauge_lines(metric: Metric, labels: Iterable[str]) -> str:
     number = _WHOLE if metric in _WHOLE_GAUGES else _EXACT
-    return "\n".join([f"{metric.name}%s{label}}} {number}" for label in labels])
+    return "".join([f"{metric.name}%s{label}}} {number}\n" for label in labels])
 
 
 def _score_lines(label: str) -> str:
     name, edges = names.SCORE.name, [*(f"{edge / MILLION}" for edge in EDGES), "+Inf"]
-    return "\n".join(
-        [
-            *[f'{name}_bucket%s{label},le="{edge}"}} {_WHOLE}' for edge in edges],
-            f"{name}_sum%s{label}}} {_EXACT}",
-            f"{name}_count%s{label}}} {_WHOLE}",
-        ]
-    )
+    lines = [f'{name}_bucket%s{label},le="{edge}"}} {_WHOLE}\n' for edge in edges]
+    return "".join(lines) + f"{name}_sum%s{label}}} {_EXACT}\n{name}_count%s{label}}} {_WHOLE}\n"

@@ -6,7 +6,7 @@ newest 100 scores by the same rule. Sums are exact integers; the only rounding i
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import chain
 from math import sqrt
 from struct import Struct
@@ -87,41 +87,43 @@ def live(record: Record, now: int, window: int, known: tuple[Record, Live] | Non
     only the last hour differs, the others are not added up again.
     """
     first = first_live_hour(now, window)
-    hours = _table("<I28x", len(record.hours) // HOUR_BUCKET.size).unpack(record.hours)
+    if known and known[1].first_hour == first:
+        part = _live_by_change(record, first, *known)
+        if part:
+            return part
+    hours, *columns = _columns(record.hours)
     dead = bisect_left(hours, first)
     if dead == len(hours):
         return None
+    samples, total, squares, low, high = (column[dead:] for column in columns)
     newest = _newest(record.newest, first * HOUR_MICROSECONDS)
-    part = _live_by_change(record, newest, hours[dead], *known) if known else None
-    return part or Live(*_sums(record.hours[dead * HOUR_BUCKET.size :]), newest, hours[dead])
+    return Live(sum(samples), sum(total), sum(squares), min(low), max(high), newest, hours[dead])
 
 
-def _live_by_change(record: Record, newest: bytes, first_hour: int, old: Record, part: Live) -> Live | None:
+def _live_by_change(record: Record, first: int, old: Record, part: Live) -> Live | None:
     """Live part of a record, from that of an older one without its last hour; ``None`` where that does not do."""
     settled = len(old.hours) - HOUR_BUCKET.size
     last = Bucket._make(HOUR_BUCKET.unpack_from(old.hours, settled))
-    begins_alike = part.first_hour == first_hour < last.hour and len(record.hours) > settled
-    if not begins_alike or not record.hours.startswith(old.hours[:settled]):
+    if last.hour == first or len(record.hours) <= settled or not record.hours.startswith(old.hours[:settled]):
         return None
-    samples, total, squares, low, high = _sums(record.hours[settled:])
-    if low > last.min or high < last.max:  # an hour only grows: the series was begun anew
+    _, samples, total, squares, low, high = _columns(record.hours[settled:])
+    if min(low) > last.min or max(high) < last.max:  # an hour only grows: the series was begun anew
         return None
     return Live(
-        part.samples - last.samples + samples,
-        part.sum - last.sum + total,
-        part.squares - last.squares + squares,
-        min(part.min, low),
-        max(part.max, high),
-        newest,
-        first_hour,
+        part.samples - last.samples + sum(samples),
+        part.sum - last.sum + sum(total),
+        part.squares - last.squares + sum(squares),
+        min(part.min, *low),
+        max(part.max, *high),
+        _newest(record.newest, first * HOUR_MICROSECONDS),
+        first,
     )
 
 
-def _sums(hours: bytes) -> tuple[int, int, int, int, int]:
-    """Samples, sum, sum of squares, min and max of packed hours, at least one; unpacked in one call, not one a row."""
-    row = len(Bucket._fields)
+def _columns(hours: bytes) -> list[tuple[int, ...]]:
+    """Unpack all hours in one call, not one a row, and return the columns."""
     flat = _table(HOUR_BUCKET.format, len(hours) // HOUR_BUCKET.size).unpack(hours)
-    return sum(flat[1::row]), sum(flat[2::row]), sum(flat[3::row]), min(flat[4::row]), max(flat[5::row])
+    return [flat[column :: len(Bucket._fields)] for column in range(len(Bucket._fields))]
 
 
 def _newest(newest: bytes, edge: int) -> bytes:
@@ -153,9 +155,9 @@ def arrival_at(newest: bytes, place: int) -> int:
     return int(arrival)
 
 
-@cache
+@lru_cache(maxsize=512)  # all that a week needs; each takes 200 bytes a row, and 90 days have 2,160 rows
 def _table(row: str, rows: int) -> Struct:
-    """Format of ``rows`` rows on end: one call unpacks them all. There are as many as hours in a retention."""
+    """Format of ``rows`` rows on end: one call unpacks them all."""
     return Struct("<" + row.removeprefix("<") * rows)
 
 

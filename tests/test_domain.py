@@ -165,6 +165,7 @@ class TestName:
             ("a\x7fb", r"'a\x7fb' holds a control character or half a surrogate pair"),
             ("a\x9fb", r"'a\x9fb' holds a control character or half a surrogate pair"),
             ("\udfff", r"'\udfff' holds a control character or half a surrogate pair"),
+            ("x" * 127 + "\0", f"'{'x' * 76}... holds a control character or half a surrogate pair"),
         ],
     )
     def test_bad_names(self, bad: object, reason: str) -> None:

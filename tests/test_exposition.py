@@ -132,6 +132,18 @@ def test_label_values_are_escaped(store: Store) -> None:
     assert f"llm_feedback_quality_avg{labels} 0.5\n" in text
 
 
+def test_no_name_breaks_the_text(store: Store) -> None:
+    """Even names that no client may send, should a store hold them, leave every other series as it is."""
+    rate(store, SeriesKey("new\nline", "nul\0", "cheap"), 0.5)
+    rate(store, SeriesKey("w", "s", "cheap"), 0.25)
+
+    read = rival.parsed(Exposition(refreshed(store)).render())
+
+    forbidden = (("stage", "nul\N{REPLACEMENT CHARACTER}"), ("tier", "cheap"), ("workflow", "new\nline"))
+    assert read["llm_feedback_quality_avg", forbidden] == 0.5
+    assert read["llm_feedback_min_samples", (("stage", "s"), ("workflow", "w"))] == 10
+
+
 @pytest.mark.parametrize("score", [0.1 + 0.2, 1 / 3, 1e-6, 0.999999, 0.0, 1.0])
 def test_numbers_round_trip(store: Store, score: float) -> None:
     """A number comes back as the very float that the view holds."""

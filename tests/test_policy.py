@@ -477,16 +477,21 @@ class TestCurrentTier:
 
     def test_of_ratings_at_the_hundredth_moment_the_last_to_arrive_count(self) -> None:
         """Where the hundredth place is shared by equal timestamps, arrival decides; what is older does not count."""
-        tiers = ["capable"] * 50 + ["cheap"] * 49
-        newer = [rating._replace(tier=tier) for rating, tier in zip(spread([0.5] * 99), tiers, strict=True)]
+        newer = spread([0.5] * 99)
         moment = newer[0].timestamp - 1
-        shared = [Rating(moment, 1, 500_000, "capable"), Rating(moment, 2, 500_000, "cheap")]
-        late = Rating(moment - 1, NOW, 500_000, "capable")
+        older = [Rating(moment - 1, 0, 500_000, "cheap"), Rating(moment - 1, NOW, 500_000, "capable")]
+        capable, cheap = Rating(moment, 1, 500_000, "capable"), Rating(moment, 2, 500_000, "cheap")
 
-        # One place is left. With a cheap one there are 50 of each, and the newest is cheap.
-        assert stage_tier([late, *shared, *newer]) == "cheap"
-        shared = [shared[0]._replace(arrival=3), shared[1]]
-        assert stage_tier([late, *shared, *newer]) == "capable"
+        def found(tiers: list[str], *shared: Rating) -> str:
+            """Current tier where the 99 newest ratings are of ``tiers``, and ``shared`` compete for one place."""
+            return stage_tier(
+                [*older, *shared, *(rating._replace(tier=tier) for rating, tier in zip(newer, tiers, strict=True))]
+            )
+
+        # With the cheap one in that place there are 50 of each, and the newest decides; else 51 are capable.
+        assert found(["capable"] * 50 + ["cheap"] * 49, capable, cheap) == "cheap"
+        assert found(["capable"] * 50 + ["cheap"] * 49, cheap, capable._replace(arrival=3)) == "capable"
+        assert found(["cheap"] * 49 + ["capable"] * 50, capable, cheap) == "capable"
 
     def test_only_the_newest_hundred_of_all_tiers_count(self) -> None:
         """Of 99 older and 51 newer ratings, the newer are the majority of the newest hundred."""

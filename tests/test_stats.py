@@ -1,7 +1,7 @@
 """What a record means: averages, bounds and trends of the live window."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import isfinite, nextafter, sqrt
 
 import msgspec
@@ -14,9 +14,11 @@ from exporter.fold import HOUR_BUCKET, SCORE, Bucket, Record, fold, square
 from exporter.rules import HOUR as HOUR_SECONDS
 from exporter.rules import WEEK
 from exporter.stats import (
+    Halves,
     Live,
     QualityStats,
     arrival_at,
+    halves,
     live,
     merge,
     quality_stats,
@@ -135,80 +137,6 @@ class TestLive:
         )
         assert timestamps(newest) == (timestamp_at(newest, 0),) == (2**64 - 1,)
         assert (arrival_at(newest, 0), newest_scores(newest)) == (2**64 - 2, (2**32 - 1,))
-
-
-class TestKnown:
-    """What is known of an older record spares adding up the hours that are as they were."""
-
-    window = 6 * HOUR_SECONDS
-    before = (*spread([0.3] * 2, end=NOW - 2 * HOUR), *spread([0.5, 0.6], end=NOW - HOUR), *spread([0.4, 0.7]))
-
-    def shown_by(self, ratings: Sequence[Rating], now: int = NOW, before: Sequence[Rating] = before) -> str:
-        """Read a record of ``ratings``, knowing one of ``before``, and tell whether anything was spared.
-
-        The known part claims a million samples too many: they are found again in what rests on it. The
-        numbers of a true known part must be those of none.
-        """
-        old, record = record_of(before, now), record_of(ratings, now)
-        part = live(old, now, self.window)
-        assert part is not None
-        fresh = live(record, now, self.window)
-        assert live(record, now, self.window, (old, part)) == fresh
-        assert fresh is not None
-        boasting = live(record, now, self.window, (old, part._replace(samples=part.samples + MILLION)))
-        assert boasting is not None
-        return "spared" if boasting.samples == fresh.samples + MILLION else "added up"
-
-    @pytest.mark.parametrize(
-        "new",
-        [
-            [],
-            spread([0.0]),
-            spread([1.0]),
-            spread([0.5], end=NOW + HOUR),
-            [*spread([0.2] * 3), *spread([0.9, 0.1], end=NOW + 3 * HOUR, step=HOUR)],
-        ],
-        ids=["nothing new", "lowest", "highest", "next hour", "this hour and later ones"],
-    )
-    def test_newer_ratings(self, new: list[Rating]) -> None:
-        """Ratings of the last hour and later leave the settled hours as they were."""
-        assert self.shown_by([*self.before, *new]) == "spared"
-
-    @pytest.mark.parametrize("hours", [1, 2, 3])
-    def test_late_ratings(self, hours: int) -> None:
-        """A rating of a settled hour, or of a new one among them, makes it necessary to add up again."""
-        assert self.shown_by([*self.before, *spread([0.5], end=NOW - hours * HOUR)]) == "added up"
-
-    def test_an_hour_has_died(self) -> None:
-        """When the oldest hour leaves the window, what was known no longer holds."""
-        assert self.shown_by([*self.before, *spread([0.5])], now=NOW + 3 * HOUR) == "spared"
-        old = record_of(self.before)
-        part = live(old, NOW, self.window)
-        assert part is not None
-        later = NOW + 4 * HOUR
-
-        assert live(old, later, self.window, (old, part._replace(samples=MILLION))) == live(old, later, self.window)
-
-    def test_one_hour_is_not_worth_knowing(self) -> None:
-        """A record whose only live hour is its last has nothing settled."""
-        assert self.shown_by(spread([0.5] * 9), before=spread([0.5] * 8)) == "added up"
-        dead = spread([0.5], end=NOW - 9 * HOUR)
-        assert self.shown_by([*dead, *spread([0.5] * 9)], before=[*dead, *spread([0.5] * 8)]) == "added up"
-
-    def test_dead_hours_before_the_live_ones(self) -> None:
-        """Hours that left the window before are no part of what is known."""
-        dead = spread([0.0, 1.0], end=NOW - 9 * HOUR)
-
-        assert self.shown_by([*dead, *self.before, *spread([0.5])], before=[*dead, *self.before]) == "spared"
-
-    @pytest.mark.parametrize("last", [[0.5, 0.7], [0.4, 0.6], []], ids=["no lowest", "no highest", "no last hour"])
-    def test_a_series_that_was_begun_anew(self, last: list[float]) -> None:
-        """A record that lost what its last hour held is another one, even if the settled hours are the same."""
-        assert self.shown_by([*self.before[:-2], *spread(last)]) == "added up"
-
-    def test_a_series_begun_anew_with_as_much(self) -> None:
-        """A record that differs only within the last hour is right either way."""
-        assert self.shown_by([*self.before[:-2], *spread([0.3, 0.8])]) == "spared"
 
 
 class TestQualityStats:
@@ -548,68 +476,89 @@ class TestStraightComputation:
 class TestLiveByChange:
     """Reading a record when an older one of the series was read before."""
 
+    WINDOW = 3 * HOUR_SECONDS
+    # The first two lie in the oldest live hour, the last two in the newest.
     FIRST = (*spread([0.2, 0.9], end=NOW - 2 * HOUR), *spread([0.5, 0.7], end=NOW + 2 * MILLION))
 
-    @staticmethod
-    def read(ratings: Iterable[Rating], more: Iterable[Rating], now: int = NOW) -> tuple[Live | None, int]:
-        """Return the part of a record that got ``more``, and by how many samples a known part that lies misled it."""
-        old = record_of(ratings, NOW)
-        record = fold(old, map(feedback, more), NOW, WEEK)
-        part = live(old, NOW, WEEK)
+    def read(self, before: Iterable[Rating], after: Iterable[Rating], now: int = NOW) -> tuple[Live | None, int]:
+        """Return the part of a record, and by how many samples a known part of an older one, that lies, misled it."""
+        old, record = record_of(before), record_of(after)
+        part = live(old, NOW, self.WINDOW)
         assert part is not None
-        straight = live(record, now, WEEK)
-        assert live(record, now, WEEK, (old, part)) == straight
-        misled = live(record, now, WEEK, (old, part._replace(samples=part.samples + 1000)))
+        straight = live(record, now, self.WINDOW)
+        assert live(record, now, self.WINDOW, (old, part)) == straight
+        misled = live(record, now, self.WINDOW, (old, part._replace(samples=part.samples + 1000)))
         return straight, misled.samples - straight.samples if misled and straight else 0
 
     @pytest.mark.parametrize(
         "more",
         [
+            [],
             spread([0.6], end=NOW + 3 * MILLION),
             spread([0.5, 0.7], end=NOW + 9 * MILLION),
             spread([0.1, 0.95], end=NOW + 9 * MILLION),
             spread([0.6], end=NOW + HOUR + 2 * MILLION),
             spread([0.0, 0.6, 1.0], end=NOW + 2 * HOUR, step=HOUR // 2),
+            spread([0.0, 1.0], end=NOW + HOUR // 2, step=HOUR),
         ],
-        ids=["inside", "same extremes", "new extremes", "new hour", "several hours"],
+        ids=["nothing", "inside", "same extremes", "new extremes", "new hour", "several hours", "an hour between"],
     )
     def test_hours_that_stay_are_not_added_up_again(self, more: list[Rating]) -> None:
         """A record that changed from its last hour on is read from what was known of the others."""
-        part, misled = self.read(self.FIRST, more)
+        part, misled = self.read(self.FIRST, [*self.FIRST, *more])
 
         assert part is not None
         assert part.samples == len(self.FIRST) + len(more)
         assert misled == 1000
 
-    def test_a_late_rating_is_read_anew(self) -> None:
-        """A rating for an hour before the last one is seen."""
-        part, misled = self.read(self.FIRST, spread([0.0], end=NOW - 2 * HOUR))
+    def test_dead_hours_are_no_part_of_what_is_known(self) -> None:
+        """Hours of the record that left the window before change nothing."""
+        dead = spread([0.0, 1.0], end=NOW - 3 * HOUR)
+        part, misled = self.read([*dead, *self.FIRST], [*dead, *self.FIRST, *spread([0.6], end=NOW + 3 * MILLION)])
 
         assert part is not None
-        assert (part.samples, part.min, misled) == (5, 0, 0)
+        assert (part.samples, part.min, part.max, misled) == (5, 200_000, 900_000, 1000)
+
+    @pytest.mark.parametrize(
+        ("end", "samples"), [(NOW - 2 * HOUR, 5), (NOW - 3 * HOUR, 4)], ids=["a settled hour", "a dead hour"]
+    )
+    def test_a_late_rating_is_read_anew(self, end: int, samples: int) -> None:
+        """A rating for one of the settled hours, or for one before them, is seen."""
+        part, misled = self.read(self.FIRST, [*self.FIRST, *spread([0.0], end=end)])
+
+        assert part is not None
+        assert (part.samples, misled) == (samples, 0)
 
     def test_an_hour_that_dies_is_read_anew(self) -> None:
         """What was known is of no use once its oldest hour has left the window."""
-        part, misled = self.read(self.FIRST, [], now=NOW + WEEK * MILLION - HOUR)
+        part, misled = self.read(self.FIRST, self.FIRST, now=NOW + HOUR)
 
         assert part is not None
         assert (part.samples, misled) == (2, 0)
 
     def test_a_single_hour_is_read_anew(self) -> None:
         """Where the last live hour is the only one, nothing is saved."""
-        part, misled = self.read(spread([0.5], end=NOW + MILLION), spread([0.6], end=NOW + 2 * MILLION))
+        part, misled = self.read(self.FIRST[:1], self.FIRST[:2])
 
         assert part is not None
         assert (part.samples, misled) == (2, 0)
 
-    @pytest.mark.parametrize("ratings", [FIRST[:2], (*FIRST[:2], *spread([0.6], end=NOW + MILLION))])
-    def test_a_series_begun_anew_is_read_anew(self, ratings: tuple[Rating, ...]) -> None:
-        """A record that has less than an older one is of a series that was cleared: nothing known of it holds."""
-        old, record = record_of(self.FIRST), record_of(ratings)
-        part = live(old, NOW, WEEK)
-        assert part is not None
+    def test_without_ratings_in_the_oldest_hour_it_is_read_anew(self) -> None:
+        """A series that rests for hours has few of them: nothing is saved."""
+        later = [rating._replace(timestamp=rating.timestamp + HOUR) for rating in self.FIRST[:2]]
+        part, misled = self.read([*later, *self.FIRST[2:]], [*later, *self.FIRST[2:]])
 
-        assert live(record, NOW, WEEK, (old, part)) == live(record, NOW, WEEK)
+        assert part is not None
+        assert (part.samples, misled) == (4, 0)
+
+    @pytest.mark.parametrize(
+        "last", [[], [0.5, 0.6], [0.6, 0.7]], ids=["without the last hour", "not as high", "not as low"]
+    )
+    def test_a_series_begun_anew_is_read_anew(self, last: list[float]) -> None:
+        """A record that lost what its last hour held is of a series that was cleared: nothing known of it holds."""
+        _, misled = self.read(self.FIRST, [*self.FIRST[:2], *spread(last, end=NOW + 2 * MILLION)])
+
+        assert misled == 0
 
     @given(seed=st.integers(0, 10**9))
     def test_known_or_not_makes_no_difference(self, seed: int) -> None:
@@ -632,3 +581,47 @@ class TestLiveByChange:
         now, window = NOW + later + random_.randrange(-1, 3) * HOUR // 2, random_.choice([window, window, 3600])
 
         assert live(record, now, window, known and (old, known)) == live(record, now, window)
+
+
+class TestHalvesByChange:
+    """Adding up the halves of the newest scores when those of an older part of the series are known."""
+
+    @pytest.mark.parametrize("came", [0, 1, 49, 50, 51, 100])
+    def test_known_halves_are_carried_on(self, came: int) -> None:
+        """As long as not more scores came than a half holds, the known sums are used, and give the same."""
+        ratings = self.ratings([place * place * 7 for place in range(100 + came)])
+        old, part = (live(record_of(some), NOW, WEEK) for some in (ratings[:100], ratings))
+        assert old is not None
+        assert part is not None
+        known, lie = halves(old), Halves(*(total + 7 for total in halves(old)))
+        straight = halves(part)
+
+        assert halves(part, (old, known)) == straight
+        assert halves(part, (old, lie)) == (Halves(*(total + 7 for total in straight)) if came <= 50 else straight)
+
+    @staticmethod
+    def ratings(scores: list[int]) -> list[Rating]:
+        """One rating a microsecond."""
+        return [Rating(NOW - HOUR + place, place, score) for place, score in enumerate(scores)]
+
+    @pytest.mark.parametrize(
+        ("before", "after"), [(3, 4), (4, 4), (5, 7), (99, 100), (99, 101), (7, 3)], ids=lambda count: f"{count}"
+    )
+    def test_fewer_than_a_hundred(self, before: int, after: int) -> None:
+        """While the newest scores grow in number, their halves are added up anew."""
+        scores = [place * 9_999 for place in range(after)]
+        old, part = (live(record_of(self.ratings(scores[:count])), NOW, WEEK) for count in (before, after))
+        assert old is not None
+        assert part is not None
+
+        assert halves(part, (old, halves(old))) == halves(part)
+
+    def test_a_late_score_is_added_up_anew(self) -> None:
+        """A rating that takes its place among older ones moves no halves along."""
+        ratings = self.ratings([place * 9_999 for place in range(100)])
+        late = ratings[50]._replace(arrival=1_000, score=MILLION)
+        old, part = (live(record_of(some), NOW, WEEK) for some in (ratings, [*ratings, late]))
+        assert old is not None
+        assert part is not None
+
+        assert halves(part, (old, halves(old))) == halves(part)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.domain import MILLION, SeriesKey
 from exporter.errors import StoreError, StoreRefused, StoreUnavailable
+from exporter.fold import unpack_totals
 from exporter.rules import WEEK, Rules, StageRules, WorkflowOverrides
 from exporter.store import open_store
 from exporter.store.base import Changes, Cursor, Store
@@ -75,6 +76,7 @@ class TestStage:
             reference.statistics(sorted(premium + cheap))
         )
         assert (fields["workflow_name"], fields["stage_name"], fields["tier"]) == (*STAGE, None)
+        assert stage.series["cheap"].totals == unpack_totals(record_of(cheap).totals)
         assert stage.current_tier == "cheap"
         assert stage.recommendation.recommended_tier == "capable"
         assert stage.recommendation.stats == stage.stats
@@ -88,6 +90,7 @@ class TestStage:
         """A stage that nobody rated has no statistics and stands on its start tier."""
         stage = view_of(store, Rules(defaults=StageRules(start_tier=start_tier))).stage("nobody", "rated")
 
+        assert stage.key == ("nobody", "rated")
         assert (stage.stats, stage.all_tiers, stage.current_tier) == ({}, None, current)
         assert stage.recommendation.confidence == 0
         assert stage.recommendation.reason == (
@@ -213,6 +216,17 @@ class TestRefresh:
 
         assert asked == [None, 1, 2, 2, 4, None]
 
+    def test_many_ratings_one_by_one(self, store: Store) -> None:
+        """What is carried on from refresh to refresh, hour by hour and far beyond a hundred, is what is read at once."""
+        view = View(store, Rules(defaults=StageRules(window_seconds=3600)))
+        for turn in range(60):
+            now = NOW + turn * HOUR // 20
+            scores = [(turn * 7 + place) % 11 / 10 for place in range(0 if turn % 9 == 8 else turn % 5 * 9)]
+            rate(store, spread(scores, end=now, step=1, tier=LADDER[turn // 12 % 3]), now=now)
+            view.refresh(now)
+
+            assert picture(view) == picture(view_of(store, view.rules, now))
+
 
 def refresh_or_not(view: View, now: int = NOW) -> StoreError | None:
     """Refresh, and return the error that stood in the way."""
@@ -261,12 +275,18 @@ class TestFailure:
         assert samples(view) == {}
         assert view.updated_at == NOW + HOUR
 
-    def test_a_record_of_a_newer_version_is_a_refusal(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("complete", [False, True])
+    def test_a_record_of_a_newer_version_is_a_refusal(
+        self,
+        store: Store,
+        monkeypatch: pytest.MonkeyPatch,
+        complete: bool,  # noqa: FBT001 - pytest passes it by name
+    ) -> None:
         """A record that cannot be read fails the refresh in words, not later the rendering; the view stands."""
         rate(store, spread([0.5]))
         view = view_of(store)
         newer = record_of(spread([0.5]))._replace(totals=b"\2" + b"\0" * 90)
-        answer = Changes("cursor", [(KEY, newer)], complete=False)
+        answer = Changes("cursor", [(KEY, newer)], complete)
         with monkeypatch.context() as patch:
             patch.setattr(store, "changes", lambda _cursor: answer)
 
@@ -513,8 +533,10 @@ class TestThreads:
     ) -> None:
         """Nobody who waited while a refresh failed asks the failing store again; whoever comes later does."""
         gate = Gate(store.changes, StoreUnavailable("timed out"))
-        monkeypatch.setattr(store, "changes", gate)
         view = View(store, Rules())
+        monkeypatch.setattr(store, "changes", failing(StoreUnavailable("away")))
+        assert str(refresh_or_not(view)) == "away"
+        monkeypatch.setattr(store, "changes", gate)
         crowd = Crowd(view, gate, monkeypatch)
         crowd.come(5)
 

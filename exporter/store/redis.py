@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from exporter.domain import MILLION, Feedback, SeriesKey
-from exporter.fold import HOUR_MICROSECONDS, HOUR_SECONDS, SCORE, VERSION, Record
+from exporter.fold import HOUR_SECONDS, SCORE, VERSION, Record, first_live_hour
 from exporter.store.base import (
     LOG_LENGTH,
     MAX_TOMBSTONES,
@@ -71,7 +71,7 @@ class RedisStore(Store):
         self._server = RedisServer(url)
         self._checked = False
         self._alive: set[SeriesKey] = set()
-        self._alive_hour = 0
+        self._first_hour = 0
 
     def append(self, batch: Sequence[Feedback], now: int) -> list[Verdict]:
         """See ``Store``."""
@@ -79,7 +79,7 @@ class RedisStore(Store):
         verdicts: list[Verdict] = ["series_limit"] * len(batch)
         with self._server.doing("store ratings"):
             self._check()
-            alive = self._alive_since(now // HOUR_MICROSECONDS)
+            alive = self._alive_since(first_live_hour(now, self.retention))
             refused = self._without_room([key for key in groups if key not in alive], now)
             parts = list(_parts(groups))
             calls = [(shard, self._arguments(batch, places, refused, now)) for shard, places in parts]
@@ -90,10 +90,10 @@ class RedisStore(Store):
                 verdicts[place] = _VERDICTS[verdict]
         return verdicts
 
-    def _alive_since(self, hour: int) -> set[SeriesKey]:
-        """Series that were seen alive within ``hour``; they die on the hour, and by a clear."""
-        if hour != self._alive_hour:
-            self._alive, self._alive_hour = set(), hour
+    def _alive_since(self, first_hour: int) -> set[SeriesKey]:
+        """Series seen alive since ``first_hour`` is the first hour that lives; until the next, only a clear ends one."""
+        if first_hour != self._first_hour:
+            self._alive, self._first_hour = set(), first_hour
         return self._alive
 
     def _without_room(self, keys: list[SeriesKey], now: int) -> set[SeriesKey]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from flask import Flask
+from flask import Flask, request
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -11,11 +11,12 @@ from exporter.web.server import BLOCKING_THREADS
 
 
 def app() -> Flask:
-    """Make an application that answers and does nothing else."""
+    """Make an application that reads what it is sent, answers, and does nothing else."""
     made = Flask("empty")
 
     @made.post("/")
     def nothing() -> tuple[str, int]:
+        request.get_data()
         return "", 202
 
     return made

@@ -51,9 +51,9 @@ def below(name: str, value: float, goal: float) -> Figure:
     return Figure(name, value, f"{value:.3f}", f"below {goal:g}", value < goal)
 
 
-def lines(name: str, value: float, goal: int) -> Figure:
-    """Lines of code, at most ``goal``."""
-    return Figure(name, value, f"{value:g} lines", f"at most {goal}", value <= goal)
+def at_most(name: str, value: float, goal: float, unit: str) -> Figure:
+    """Something that may reach ``goal``, no more."""
+    return Figure(name, value, f"{value:g} {unit}", f"at most {goal:g} {unit}", value <= goal)
 
 
 def milliseconds(name: str, seconds: float) -> Figure:

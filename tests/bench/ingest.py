@@ -40,9 +40,9 @@ def _run(exporter: int, empty: int, seconds: float) -> dict[str, float]:
 def _figures(batch: int, figures: dict[str, float]) -> list[Figure]:
     ours, empty = figures[f"exporter {batch}"], figures[f"empty {batch}"]
     return [
-        rate(f"ratings, {batch} a request", ours * batch, "ratings"),
-        rate(f"empty route, same bytes as {batch}", empty, "requests"),
-        ratio(f"requests of the empty route, {batch} a request", ours / empty),
+        rate(f"ratings taken, {batch} a request", ours * batch, "ratings"),
+        rate(f"requests of the empty route, {batch} a request", empty, "requests"),
+        ratio(f"ratings taken in the time of one empty request, {batch} a request", ours * batch / empty),
     ]
 
 

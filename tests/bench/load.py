@@ -55,7 +55,10 @@ def _send(target: Target, until: float) -> int:
     with socket.create_connection(("127.0.0.1", target.port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while time.perf_counter() < until:
-            connection.sendall(request)
+            try:
+                connection.sendall(request)
+            except ConnectionError as error:
+                raise UnexpectedAnswer(f"the connection was closed: {error}") from None
             _take_answer(connection)
             answered += 1
     return answered

@@ -5,13 +5,12 @@ from itertools import islice
 from random import Random
 
 from exporter.domain import MILLION, Feedback, ModelTier, SeriesKey
-from exporter.fold import HOUR_MICROSECONDS
+from exporter.fold import HOUR_MICROSECONDS, first_live_hour
 from exporter.rules import WEEK
 from exporter.store.base import Store
 
 # The middle of an hour.
 NOW = 1_735_691_400 * MILLION
-HOURS = WEEK * MILLION // HOUR_MICROSECONDS
 STAGES_A_WORKFLOW = 10
 BATCH = 10_000
 
@@ -28,8 +27,9 @@ def keys(count: int) -> Iterator[SeriesKey]:
 def ratings(key: SeriesKey, count: int, random: Random) -> list[Feedback]:
     """Ratings of one series, oldest first, at even distances over all hours of the window."""
     level = random.uniform(0.5, 0.95)
-    span = HOURS * HOUR_MICROSECONDS
-    moments = (NOW - span + span * place // count + random.randrange(MILLION) for place in range(1, count + 1))
+    span = NOW - first_live_hour(NOW, WEEK) * HOUR_MICROSECONDS
+    gaps = max(count - 1, 1)
+    moments = (NOW - span + span * place // gaps + random.randrange(MILLION) for place in range(count))
     return [_rating(key, f"{place}", level, moment, random) for place, moment in enumerate(moments)]
 
 

@@ -30,13 +30,13 @@ class Append(NamedTuple):
     size: int
     series: int
 
-    def batch(self, now: int) -> list[Feedback]:
+    def batch(self, now: int, retention: int) -> list[Feedback]:
         """Return the ratings: late and early ones, ties, edges of hours, repeated ids, scores on edges."""
         random = Random(self.seed)
-        return [self._rating(random, now, place) for place in range(self.size)]
+        return [self._rating(random, now, retention // 3600, place) for place in range(self.size)]
 
-    def _rating(self, random: Random, now: int, place: int) -> Feedback:
-        back = random.choice((0, 0, 1, random.randrange(24), random.randrange(100))) * HOUR
+    def _rating(self, random: Random, now: int, hours: int, place: int) -> Feedback:
+        back = random.choice((0, 0, random.randrange(hours))) * HOUR
         offset = random.choice((0, -1, random.randrange(HOUR), 300 * MILLION))
         return Feedback(
             KEYS[random.randrange(self.series)],
@@ -105,14 +105,15 @@ def run(sides: list[Side], model: Model, steps: list[tuple[int, NamedTuple]]) ->
         now += wait
         match step:
             case Append():
-                batch = step.batch(now)
+                batch = step.batch(now, model.retention)
                 expected = model.append(batch, now)
                 assert [side.store.append(batch, now) for side in sides] == [expected] * len(sides)
             case Clear(workflow, stage):
                 model.clear(workflow, stage)
                 for side in sides:
                     side.store.clear(workflow, stage, now)
-            case Retain(retention):
+            case Retain(retention) if model.alive(now) == model.records.keys():
+                # Whether a dead series comes back depends on whether it was deleted already.
                 model.retention = max(model.retention, retention)
                 for side in sides:
                     side.store.raise_retention(retention)

@@ -104,7 +104,7 @@ HAS_TIMES = [INGEST, ("/api/v1/history", "get")]
 HAS_NO_INPUT = [path for path in PATHS if path.startswith("/-/") or path in {"/", "/metrics", OPENAPI}]
 
 
-def hold(specified: BaseSchema, path: str, method: str, mode: GenerationMode, *more: Any) -> None:  # noqa: ANN401 - a check
+def hold(specified: BaseSchema, path: str, method: str, mode: GenerationMode, *more: Any) -> None:  # noqa: ANN401 - a check takes any value
     """Send many requests that an operation's schema allows, or does not, and check every answer."""
 
     @given(specified[path][method].as_strategy(generation_mode=mode))
