@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from exporter.rules import WEEK
 from exporter.store import SERIES_LIMIT, open_store
 from exporter.store.base import Store
 from tests.support.redis_server import RedisServer
+
+# A loaded machine makes an example slow, not wrong; pytest's own time-out ends what hangs.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 BACKENDS = ("sqlite", "memory", "redis")
 

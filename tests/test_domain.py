@@ -378,6 +378,10 @@ class TestMetadata:
             reason = "is nested more than 100 levels deep"
             refused(lambda: metadata_json(value), "metadata", reason, "invalid_metadata")
 
+    def test_much_that_is_not_nested(self) -> None:
+        """Any number of lists and dictionaries may stand side by side, and brackets in texts are texts."""
+        assert metadata_json({"lists": [[1], {"a": None}, "[{"] * 150})
+
     def test_metadata_that_hold_themselves(self) -> None:
         """A dictionary that holds itself is refused like any other that is nested too deeply."""
         value: dict[str, object] = {}

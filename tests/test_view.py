@@ -217,7 +217,7 @@ class TestRefresh:
         assert asked == [None, 1, 2, 2, 4, None]
 
     def test_many_ratings_one_by_one(self, store: Store) -> None:
-        """What is carried on from refresh to refresh, hour by hour and far beyond a hundred, is what is read at once."""
+        """What is carried from refresh to refresh, hour by hour and beyond a hundred ratings, is as if read at once."""
         view = View(store, Rules(defaults=StageRules(window_seconds=3600)))
         for turn in range(60):
             now = NOW + turn * HOUR // 20

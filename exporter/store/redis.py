@@ -91,7 +91,7 @@ class RedisStore(Store):
         return verdicts
 
     def _alive_since(self, first_hour: int) -> set[SeriesKey]:
-        """Series seen alive since ``first_hour`` is the first hour that lives; until the next, only a clear ends one."""
+        """Series seen alive since ``first_hour`` is the first retained; until the next, only a clear ends one."""
         if first_hour != self._first_hour:
             self._alive, self._first_hour = set(), first_hour
         return self._alive

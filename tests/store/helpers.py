@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from exporter.domain import Feedback, SeriesKey
 from exporter.fold import Record, unpack_totals
 from exporter.store.base import Cursor, Store
+from exporter.store.redis_keys import place_of
 from tests.support.ratings import KEY, NOW
 
 
@@ -18,6 +19,16 @@ def rating(
 def ratings(feedback_ids: Iterable[str], key: SeriesKey = KEY) -> list[Feedback]:
     """Return ratings of one series that differ in their ids only."""
     return [rating(feedback_id, key) for feedback_id in feedback_ids]
+
+
+def keys(number: int) -> list[SeriesKey]:
+    """Return the keys of so many series, each a stage of one workflow."""
+    return [SeriesKey("workflow", f"stage-{place}", "cheap") for place in range(number)]
+
+
+def neighbours(number: int) -> list[SeriesKey]:
+    """Return the keys of so many series in the shard of ``KEY``: in Redis, an append to one deletes dead others."""
+    return [key for key in keys(1000) if place_of(key).shard == place_of(KEY).shard][:number]
 
 
 def count(record: Record | None) -> int:

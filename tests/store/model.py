@@ -15,7 +15,7 @@ class Model:
     def __init__(self, retention: int, series_limit: int) -> None:
         """Begin empty."""
         self.retention = retention
-        self._series_limit = series_limit
+        self.series_limit = series_limit
         self.records: dict[SeriesKey, Record] = {}
         self.logs: dict[SeriesKey, list[Feedback]] = {}
         self._ids: dict[tuple[SeriesKey, str], set[int]] = {}
@@ -28,7 +28,7 @@ class Model:
         """Store rating by rating."""
         alive = self.alive(now)
         begun = [key for key in dict.fromkeys(rating.key for rating in batch) if key not in alive]
-        refused = set(begun[max(0, self._series_limit - len(alive)) :])
+        refused = set(begun[max(0, self.series_limit - len(alive)) :])
         by_series = dict.fromkeys(rating.key for rating in batch)
         verdicts: dict[int, Verdict] = {}
         for key in by_series:

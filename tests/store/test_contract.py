@@ -7,11 +7,10 @@ import pytest
 import exporter.store.redis
 import exporter.store.sqlite
 from exporter.domain import MILLION, Feedback, SeriesKey
-from exporter.fold import Record, death, fold, unpack_totals
+from exporter.fold import Record, death, fold, unpack_hours, unpack_totals
 from exporter.rules import WEEK
 from exporter.store.base import LOG_LENGTH, Changes, Store
-from exporter.store.redis_keys import place_of
-from tests.store.helpers import Reader, count, rating, ratings
+from tests.store.helpers import Reader, count, keys, neighbours, rating, ratings
 from tests.support.ratings import HOUR, KEY, NOW
 
 Opened = Callable[..., Store]
@@ -19,11 +18,6 @@ Opened = Callable[..., Store]
 DAY = 24 * HOUR
 OTHER = KEY._replace(stage="other")
 NAMES = ("a:b", "a|b", "a", 'quote"d', "back\\slash", "*", "日本語", "v2/\\d+ (EU)|x", "{17}", "%3A", "a b", "🦊")
-
-
-def keys(number: int) -> list[SeriesKey]:
-    """Return the keys of so many series."""
-    return [SeriesKey("workflow", f"stage-{place}", "cheap") for place in range(number)]
 
 
 class TestAppend:
@@ -79,12 +73,36 @@ class TestAppend:
         assert store.record(KEY) == fold(None, batch, later, WEEK)
         assert store.history([KEY], 10) == batch
 
+    def test_lives_on(self, store_url: str, opened: Opened) -> None:
+        """A series that is rated at least once a retention lives on, by its newest rating, not by its last."""
+        store = opened(store_url, retention=3600)
+        for hour in range(6):
+            now = NOW + hour * HOUR + 1
+            store.append([rating(f"{hour} late", timestamp=now - HOUR), rating(f"{hour}", timestamp=now)], now)
+            store.append([rating(f"{hour} later", timestamp=now - HOUR)], now)
+
+        assert count(store.record(KEY)) == 18
+
+    @pytest.mark.parametrize("before", [1, 0], ids=["its last hour lives", "its last hour is dead"])
+    def test_days_leave(self, store: Store, before: int) -> None:
+        """A day leaves the record with the first rating of another day after its last hour died."""
+        stream = [rating(f"{hour}", timestamp=NOW + hour * HOUR) for hour in (0, 23, 24, 47, 48)]
+        for entry in stream:
+            store.append([entry], entry.timestamp)
+        now = NOW + DAY + WEEK * MILLION - before
+        stream.append(rating("new day", timestamp=now))
+        store.append(stream[-1:], now)
+
+        record = fold(fold(None, stream[:-1], NOW, WEEK), stream[-1:], now, WEEK)
+        assert store.record(KEY) == record
+        assert len(list(unpack_hours(record.hours))) == (6 if before else 4)
+
     @pytest.mark.parametrize("dead", [1, 2])
     def test_dead_series_that_was_not_swept(self, store: Store, monkeypatch: pytest.MonkeyPatch, dead: int) -> None:
         """A dead series starts anew also when too many are dead for an append to delete them all."""
         monkeypatch.setattr(exporter.store.sqlite, "SWEPT", 0)
         monkeypatch.setattr(exporter.store.redis, "SWEPT", 0)
-        wanted = [key for key in keys(1000) if place_of(key).shard == place_of(KEY).shard][:dead]
+        wanted = neighbours(dead)
         for place, key in enumerate(wanted):
             store.append([rating("1", key, timestamp=NOW - (2 - place) * HOUR)], NOW)
         store.append(ratings(["1"]), NOW)
@@ -153,7 +171,8 @@ class TestDuplicates:
 
         assert store.append([rating("1", timestamp=later)], later) == ["duplicate"]
         later += 6 * HOUR
-        store.append([rating("3", OTHER, timestamp=later)], later)
+        store.append([rating("3", *neighbours(1), timestamp=later)], later)
+        assert store.record(KEY) is None
         store.clear(KEY.workflow, KEY.stage, later)
         assert store.append([rating("2", timestamp=later)], later) == ["new"]
 
@@ -285,7 +304,7 @@ class TestChanges:
 
     def test_expiry(self, store: Store) -> None:
         """Series that died are told as gone once an append has deleted them."""
-        wanted = [key for key in keys(1000) if place_of(key).shard == place_of(KEY).shard][:3]
+        wanted = neighbours(3)
         store.append([rating("1", key) for key in wanted], NOW)
         cursor = store.changes(None).cursor
         later = NOW + HOUR + WEEK * MILLION
@@ -308,7 +327,7 @@ class TestChanges:
         """A reader who has not seen deletions that are no longer kept is told all there is."""
         monkeypatch.setattr(exporter.store.sqlite, "MAX_TOMBSTONES", 2)
         monkeypatch.setattr(exporter.store.redis, "SHARD_TOMBSTONES", 2)
-        wanted = [key for key in keys(1000) if place_of(key).shard == place_of(KEY).shard][:4]
+        wanted = neighbours(4)
         store.append([rating("1", key) for key in [*wanted, KEY]], NOW)
         reader, follower = Reader(store), Reader(store)
         reader.poll()

@@ -15,7 +15,8 @@ from tests.support.ratings import HOUR, NOW
 
 # Of an hour and of days, shorter and longer than ids are remembered; the odd seconds are those of the first moment.
 RETENTIONS = (3600, 7 * 3600 + 1234, 3 * 24 * 3600 + 1234)
-SERIES_LIMIT = 4
+# Series limits, and how many hours ratings are old: as many as are retained, or more where the limit plays no role.
+LIMITS = {4: None, 10_000: 100}
 KEYS = tuple(
     SeriesKey(workflow, stage, tier) for workflow in ("*", "w") for stage in "ab" for tier in ("cheap", "日本語")
 )
@@ -30,10 +31,10 @@ class Append(NamedTuple):
     size: int
     series: int
 
-    def batch(self, now: int, retention: int) -> list[Feedback]:
-        """Return the ratings: late and early ones, ties, edges of hours, repeated ids, scores on edges."""
+    def batch(self, now: int, hours: int) -> list[Feedback]:
+        """Return ratings of some ``hours``: late and early, ties, edges of hours, repeated ids, scores on edges."""
         random = Random(self.seed)
-        return [self._rating(random, now, retention // 3600, place) for place in range(self.size)]
+        return [self._rating(random, now, hours, place) for place in range(self.size)]
 
     def _rating(self, random: Random, now: int, hours: int, place: int) -> Feedback:
         back = random.choice((0, 0, random.randrange(hours))) * HOUR
@@ -80,9 +81,9 @@ steps = st.lists(st.tuples(waits, st.one_of(appends, appends, appends, clears, r
 class Side:
     """A store under test, and a reader that follows it."""
 
-    def __init__(self, url: str, retention: int) -> None:
+    def __init__(self, url: str, retention: int, series_limit: int) -> None:
         """Open the store."""
-        self.store = open_store(url, retention=retention, series_limit=SERIES_LIMIT)
+        self.store = open_store(url, retention=retention, series_limit=series_limit)
         self.reader = Reader(self.store)
 
     def compare(self, model: Model, now: int) -> None:
@@ -105,7 +106,7 @@ def run(sides: list[Side], model: Model, steps: list[tuple[int, NamedTuple]]) ->
         now += wait
         match step:
             case Append():
-                batch = step.batch(now, model.retention)
+                batch = step.batch(now, LIMITS[model.series_limit] or model.retention // 3600)
                 expected = model.append(batch, now)
                 assert [side.store.append(batch, now) for side in sides] == [expected] * len(sides)
             case Clear(workflow, stage):
@@ -122,14 +123,14 @@ def run(sides: list[Side], model: Model, steps: list[tuple[int, NamedTuple]]) ->
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(RETENTIONS), steps)
-def test_stores_are_equal(redis_url: str, retention: int, steps: list[tuple[int, NamedTuple]]) -> None:
+@given(st.sampled_from(RETENTIONS), st.sampled_from(sorted(LIMITS)), steps)
+def test_stores_are_equal(redis_url: str, retention: int, limit: int, steps: list[tuple[int, NamedTuple]]) -> None:
     """Verdicts, records and logs of both stores equal those of a plain model, after every step of any stream."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
-    sides = [Side("sqlite://", retention), Side(redis_url, retention)]
+    sides = [Side(url, retention, limit) for url in ("sqlite://", redis_url)]
     try:
-        run(sides, Model(retention, SERIES_LIMIT), steps)
+        run(sides, Model(retention, limit), steps)
     finally:
         for side in sides:
             side.store.close()
