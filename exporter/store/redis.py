@@ -127,7 +127,8 @@ class RedisStore(Store):
         """See ``Store``."""
         with self._server.doing("read what changed"):
             self._check()
-            now = [_state(reply) for reply in self._server.pipeline(map(_ask_state, ALL_SHARDS))]
+            asked = (("HMGET", shard_key(shard, "meta"), "epoch", "version", "pruned") for shard in ALL_SHARDS)
+            now = [_state(reply) for reply in self._server.pipeline(asked)]
             connection = self._server.connection
             if not isinstance(cursor, _Cursor) or cursor.connection != connection:
                 return self._read_all(connection)
@@ -138,15 +139,11 @@ class RedisStore(Store):
 
     def _read_changed(self, cursor: _Cursor, changed: list[int]) -> Changes | None:
         """Read ``changed`` shards from the cursor on; ``None`` when it does not lead to where one is now."""
-        commands: list[tuple[Any, ...]] = []
-        for shard in changed:
-            newer = f"({cursor.states[shard].version}", "+inf"
-            commands.append(_ask_state(shard))
-            commands += [("ZRANGEBYSCORE", shard_key(shard, name), *newer) for name in ("index", "tombstones")]
-        replies = self._server.pipeline(commands, atomic=True)
         states, live, gone = list(cursor.states), [], []
-        for shard, asked, written, buried in zip(changed, replies[::3], replies[1::3], replies[2::3], strict=True):
-            seen, now, pruned = states[shard], _state(asked), int(asked[2] or 0)
+        calls = [(shard, [states[shard].version]) for shard in changed]
+        replies = self._server.run("changed", calls, atomic=False)
+        for shard, (state, written, buried) in zip(changed, replies, strict=True):
+            seen, now, pruned = states[shard], _state(state), int(state[2] or 0)
             if seen.epoch not in {None, now.epoch} or now.version < seen.version or pruned > seen.version:
                 return None
             states[shard] = now
@@ -157,14 +154,9 @@ class RedisStore(Store):
         return Changes(_Cursor(cursor.connection, tuple(states)), items, complete=False)
 
     def _read_all(self, connection: int) -> Changes:
-        commands = [
-            command
-            for shard in ALL_SHARDS
-            for command in (_ask_state(shard), ("ZRANGE", shard_key(shard, "index"), 0, -1))
-        ]
-        replies = self._server.pipeline(commands, atomic=True)
-        states = tuple(map(_state, replies[::2]))
-        live = [series for written in replies[1::2] for series in written]
+        replies = self._server.run("changed", [(shard, [-1]) for shard in ALL_SHARDS], atomic=False)
+        states = tuple(_state(state) for state, _, _ in replies)
+        live = [series for _, written, _ in replies for series in written]
         items = [item for item in self._records(live) if item[1] is not None]
         self._alive = set()
         return Changes(_Cursor(connection, states), items, complete=True)
@@ -211,6 +203,7 @@ class RedisStore(Store):
         with self._server.doing("prepare the store"):
             self._check()
             self._server.run("raise", [(shard, [retention, self.retention]) for shard in ALL_SHARDS])
+        self.retention = max(self.retention, retention)
 
     def ping(self) -> None:
         """See ``Store``."""
@@ -231,10 +224,6 @@ class RedisStore(Store):
             if version is not None:
                 check_stamp(self._server.shown, int(version), int(width))
         self._checked = True
-
-
-def _ask_state(shard: int) -> tuple[Any, ...]:
-    return "HMGET", shard_key(shard, "meta"), "epoch", "version", "pruned"
 
 
 def _state(reply: list[bytes | None]) -> _State:

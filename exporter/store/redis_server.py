@@ -40,7 +40,7 @@ _MEANINGS = tuple(
             "let its user run scripts, and read and write keys that begin with llmfb:",
         ),
         ("nknown (Redis )?command", True, "Redis 6.2 or newer is needed, or Valkey, with no command renamed"),
-        ("MovedError|MOVED|CROSSSLOT|CrossSlot", True, "a Redis Cluster cannot be used: give a single server"),
+        ("MovedError|MOVED", True, "a Redis Cluster cannot be used: give a single server"),
         ("DB index", True, "give the number of a database that it has"),
         ("WRONGTYPE", True, "something else keeps its keys there: give another database, redis://host/1"),
         ("its records have", True, "use the version that wrote them, or another store"),
@@ -124,7 +124,7 @@ class RedisServer:
             raise kind(f"{self.shown}: cannot {what}: {text}; {advice}") from error
 
     def pipeline(self, commands: Iterable[tuple[Any, ...]], *, atomic: bool = False) -> list[Any]:
-        """Send ``commands`` at once and return their replies; ``atomic``: nothing comes between them.
+        """Send ``commands`` at once and return their replies; ``atomic``: all or none of them are done.
 
         Raises:
             RedisError: the first error among the replies.
@@ -139,8 +139,8 @@ class RedisServer:
                 raise reply
         return replies
 
-    def run(self, name: str, calls: list[tuple[int, list[Any]]]) -> list[Any]:
-        """Run a script once for each (shard, arguments), all in one transaction, and return the replies.
+    def run(self, name: str, calls: Iterable[tuple[int, list[Any]]], *, atomic: bool = True) -> list[Any]:
+        """Run a script once for each (shard, arguments) and return the replies; ``atomic``: all or none.
 
         A server that does not know the script answers all calls alike and has done nothing, so then the
         script is loaded and all are sent again.
@@ -148,10 +148,10 @@ class RedisServer:
         known = script(name)
         commands = [("EVALSHA", known.digest, 1, shard_key(shard, "meta"), *arguments) for shard, arguments in calls]
         try:
-            return self.pipeline(commands, atomic=True)
+            return self.pipeline(commands, atomic=atomic)
         except NoScriptError:
             self.client.script_load(known.text)
-            return self.pipeline(commands, atomic=True)
+            return self.pipeline(commands, atomic=atomic)
 
     def close(self) -> None:
         """Close every connection."""

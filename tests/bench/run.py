@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from exporter.web.server import collect_rarely
 from tests.bench import ingest, scrape, size
 from tests.bench.harness import QUICK, Figure, Scale, save, show
 
@@ -27,6 +28,7 @@ SECTIONS: dict[str, Section] = {
 )
 def main(*, quick: bool, output: Path) -> None:
     """Measure, print every figure beside its goal, and keep all of them as JSON."""
+    collect_rarely()  # as ``serve`` does; the rivals have the same of it
     scale = QUICK if quick else Scale()
     console = Console()
     results: dict[str, Sequence[Figure]] = {}

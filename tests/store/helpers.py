@@ -1,5 +1,6 @@
 """Ratings and readers for the tests of stores."""
 
+import re
 from collections.abc import Iterable
 
 from exporter.domain import Feedback, SeriesKey
@@ -19,6 +20,11 @@ def rating(
 def ratings(feedback_ids: Iterable[str], key: SeriesKey = KEY) -> list[Feedback]:
     """Return ratings of one series that differ in their ids only."""
     return [rating(feedback_id, key) for feedback_id in feedback_ids]
+
+
+def exactly(text: str) -> str:
+    """Return the pattern that matches ``text`` as a whole."""
+    return rf"\A{re.escape(text)}\Z"
 
 
 def keys(number: int) -> list[SeriesKey]:

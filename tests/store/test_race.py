@@ -3,9 +3,8 @@
 import multiprocessing
 import threading
 from collections.abc import Callable
-from multiprocessing.sharedctypes import Synchronized
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -15,6 +14,10 @@ from exporter.store import open_store
 from exporter.store.base import Store
 from tests.store.helpers import Reader, count, rating
 from tests.support.ratings import NOW
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+    from multiprocessing.sharedctypes import Synchronized
 
 Opened = Callable[..., Store]
 
@@ -98,10 +101,11 @@ def test_acknowledged_is_seen(store_url: str, processes: int, opened: Opened) ->
         for number, counter in enumerate(counters)
     ]
     writers = [Writer(store, number) for number in range(WRITERS)]
-    for worker in (*far, *writers):
+    workers: list[BaseProcess | threading.Thread] = [*far, *writers]
+    for worker in workers:
         worker.start()
     polls = 0
-    while any(worker.is_alive() for worker in (*far, *writers)):
+    while any(worker.is_alive() for worker in workers):
         shared = sum(writer.shared for writer in writers) + sum(counter.value for counter in counters)
         least = [writer.acknowledged for writer in writers]
         reader.poll()
@@ -109,7 +113,7 @@ def test_acknowledged_is_seen(store_url: str, processes: int, opened: Opened) ->
         assert count(reader.records.get(SHARED)) >= shared
         for writer, state in zip(writers, least, strict=True):
             check(reader, writer, state)
-    for worker in (*far, *writers):
+    for worker in workers:
         worker.join()
     reader.poll()
 
@@ -117,4 +121,4 @@ def test_acknowledged_is_seen(store_url: str, processes: int, opened: Opened) ->
     assert [process.exitcode for process in far] == [0] * processes
     assert count(reader.records[SHARED]) == sum(writer.shared for writer in writers) + processes * STEPS
     for writer in writers:
-        assert writer.acknowledged.ratings == (count(reader.records.get(writer.key)))
+        assert writer.acknowledged.ratings == count(reader.records.get(writer.key))
