@@ -147,7 +147,7 @@ class TestOpening:
         first.close()
         db = sqlite3.connect(path, isolation_level=None)
         db.execute("PRAGMA journal_mode = DELETE")
-        db.execute("BEGIN EXCLUSIVE")
+        db.execute("BEGIN IMMEDIATE")
         monkeypatch.setattr(exporter.store.sqlite_file, "BUSY_SECONDS", 0.1)
         second = opened(f"sqlite:///{path}")
 
