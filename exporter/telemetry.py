@@ -49,7 +49,7 @@ class Telemetry:
         self._reload_successful = self._gauge(names.RELOAD_SUCCESSFUL)
         self._reload_success_timestamp = self._gauge(names.RELOAD_SUCCESS_TIMESTAMP)
         self._gauge(names.BUILD_INFO).labels(VERSION, platform.python_version()).set(1)
-        self._gauge(names.STORE_UP).set_function(lambda: self._read_ok and self.write_ok)
+        self._gauge(names.STORE_UP).set_function(lambda: self.store_up)
         self._gauge(names.EXPORTER_SERIES).set_function(lambda: sum(len(stage.series) for stage in view.stages))
         self._gauge(names.SERIES_LIMIT).set_function(lambda: store.series_limit)
         self._gauge(names.VIEW_TIMESTAMP).set_function(lambda: (view.updated_at or 0) / MILLION)
@@ -72,6 +72,11 @@ class Telemetry:
         self._duplicates.inc(duplicates)
         for reason, count in rejected.items():
             self._rejected.labels(reason).inc(count)
+
+    @property
+    def store_up(self) -> bool:
+        """Whether the last read and the last write succeeded."""
+        return self._read_ok and self.write_ok
 
     def write_succeeded(self) -> None:
         """Note that the store took the last write."""

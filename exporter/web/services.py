@@ -40,6 +40,7 @@ class Services:
         self._exposition = Exposition(self.view)
         self._reload_lock = threading.Lock()
         self._probing = threading.Lock()
+        self._used = False
 
     @property
     def rules(self) -> Rules:
@@ -49,12 +50,27 @@ class Services:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Note how a write to the store goes."""
+        with self._noting():
+            try:
+                yield
+            except StoreError:
+                self.telemetry.write_failed()
+                raise
+            self.telemetry.write_succeeded()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Log one line when the store goes and one when it comes back; its first coming is the server's to log."""
+        was_up = self.telemetry.store_up
         try:
             yield
-        except StoreError:
-            self.telemetry.write_failed()
+        except StoreError as error:
+            if was_up and self._used:
+                log.error("the store cannot be used: %s", error)  # noqa: TRY400 - no traceback: the words say it all
             raise
-        self.telemetry.write_succeeded()
+        if not was_up and self._used and self.telemetry.store_up:
+            log.info("the store can be used again")
+        self._used = True
 
     def refresh(self) -> None:
         """Bring the view up to date and note how that went.
@@ -64,12 +80,13 @@ class Services:
 
         """
         started = time.perf_counter()
-        try:
-            self.view.refresh(self.clock())
-        except StoreError:
-            self.telemetry.read_failed()
-            raise
-        self.telemetry.read_succeeded(time.perf_counter() - started)
+        with self._noting():
+            try:
+                self.view.refresh(self.clock())
+            except StoreError:
+                self.telemetry.read_failed()
+                raise
+            self.telemetry.read_succeeded(time.perf_counter() - started)
 
     def probe(self) -> None:
         """After a write that failed, see whether the store can be written again: no rating may come for long.

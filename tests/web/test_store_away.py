@@ -1,5 +1,6 @@
 """What clients are told while the store is away, and that it mends itself: over a Redis that is killed and started."""
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -212,3 +213,22 @@ def test_a_reload_that_the_store_cannot_follow_changes_nothing(
     assert edge.client.post("/-/reload").status_code == 200
     assert edge.services.rules.longest_window == 2 * 604_800
     assert edge.samples("llm_feedback_exporter_config_last_reload_successful").popitem()[1] == 1
+
+
+def test_the_log_tells_an_outage_once(away: Edge, server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """One line says that the store cannot be used and why, one that it can be used again; not one a request."""
+    caplog.set_level(logging.INFO, "exporter")
+    away.get("/metrics")
+    server.kill()
+
+    for _ in range(3):
+        away.get("/metrics")
+        away.post([rating()])
+    server.start()
+    away.get("/metrics")
+    away.post([rating()])
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", f"the store cannot be used: {refused(server, 'read what changed').removesuffix('.')}"),
+        ("INFO", "the store can be used again"),
+    ]
