@@ -237,8 +237,8 @@ class TestServer:
             with pytest.raises(StoreUnavailable) as caught:
                 store.append(ratings(["2"]), NOW)
             assert re.fullmatch(
-                rf"{server.url}\?\*\*\*: cannot store ratings: Timeout reading from (socket|127\.0\.0\.1:{server.port}); "
-                "see that it runs and that the URL names it",
+                rf"{server.url}\?\*\*\*: cannot store ratings: "
+                rf"Timeout reading from (socket|127\.0\.0\.1:{server.port}); see that it runs and that the URL names it",
                 str(caught.value),
             )
             assert time.monotonic() - begun < 2
