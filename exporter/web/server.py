@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from multiprocessing.util import Finalize
 
 from flask import Flask
 from granian import Granian
@@ -115,7 +116,10 @@ def _load_worker(load: Callable[[], Config]) -> Flask:
     """Make the application inside the worker process."""
     collect_rarely()
     config = load()
-    services = Services(config, _open(config), load)
+    store = _open(config)
+    # A worker runs no atexit; closed, a SQLite store is one file again, which can be copied.
+    Finalize(None, store.close, exitpriority=1)
+    services = Services(config, store, load)
     _at_hangup(_reload, services)
     _in_background(_end_with_parent)
     _in_background(_await_store, services)

@@ -6,11 +6,12 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from exporter.store import open_store
 from tests.support.exporter_process import ExporterProcess, sqlite_url
 from tests.support.http import ask, status
 from tests.support.ports import free_port, is_taken
@@ -143,6 +144,18 @@ def test_a_signal_ends_it(exporter: ExporterProcess, signum: signal.Signals) -> 
 
     assert (code, exporter.output) == (0, before)
     assert not is_taken(exporter.port)
+
+
+def test_a_sqlite_store_is_one_file_when_it_ended(exporter: ExporterProcess, tmp_path: Path) -> None:
+    """After SIGTERM the database is whole in its one file, so that a copy of that file has every rating."""
+    rating = {"workflow_name": "w", "stage_name": "s", "tier": "cheap", "quality_score": 1}
+    with exporter.client() as client:
+        assert client.post(rating).status == 202
+    exporter.stop()
+
+    assert [path.name for path in tmp_path.glob("feedback.db*")] == ["feedback.db"]
+    with closing(open_store(sqlite_url(tmp_path))) as store:
+        assert len(store.changes(None).items) == 1
 
 
 def test_a_signal_ends_it_while_clients_hang(exporter: ExporterProcess) -> None:
