@@ -87,8 +87,8 @@ def live(record: Record, now: int, window: int, known: tuple[Record, Live] | Non
     only the last hour differs, the others are not added up again.
     """
     first = first_live_hour(now, window)
-    if known and known[1].first_hour == first:
-        part = _live_by_change(record, first, *known)
+    if known and known[1].first_hour >= first:
+        part = _live_by_change(record, *known)
         if part:
             return part
     hours, *columns = _columns(record.hours)
@@ -100,8 +100,9 @@ def live(record: Record, now: int, window: int, known: tuple[Record, Live] | Non
     return Live(sum(samples), sum(total), sum(squares), min(low), max(high), newest, hours[dead])
 
 
-def _live_by_change(record: Record, first: int, old: Record, part: Live) -> Live | None:
+def _live_by_change(record: Record, old: Record, part: Live) -> Live | None:
     """Live part of a record, from that of an older one without its last hour; ``None`` where that does not do."""
+    first = part.first_hour
     settled = len(old.hours) - HOUR_BUCKET.size
     last = Bucket._make(HOUR_BUCKET.unpack_from(old.hours, settled))
     if last.hour == first or len(record.hours) <= settled or not record.hours.startswith(old.hours[:settled]):

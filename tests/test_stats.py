@@ -543,13 +543,22 @@ class TestLiveByChange:
         assert part is not None
         assert (part.samples, misled) == (2, 0)
 
-    def test_without_ratings_in_the_oldest_hour_it_is_read_anew(self) -> None:
-        """A series that rests for hours has few of them: nothing is saved."""
+    def test_the_oldest_live_hour_may_hold_no_rating(self) -> None:
+        """A series whose first rating is younger than the window is read from what was known, too."""
         later = [rating._replace(timestamp=rating.timestamp + HOUR) for rating in self.FIRST[:2]]
         part, misled = self.read([*later, *self.FIRST[2:]], [*later, *self.FIRST[2:]])
 
         assert part is not None
-        assert (part.samples, misled) == (4, 0)
+        assert (part.samples, misled) == (4, 1000)
+
+    def test_a_rating_before_the_first_hour_is_seen(self) -> None:
+        """A late rating for a live hour that held none is read, though all that was known still stands."""
+        later = [rating._replace(timestamp=rating.timestamp + HOUR) for rating in self.FIRST[:2]]
+        late = spread([0.1], end=NOW - 2 * HOUR)
+        part, misled = self.read([*later, *self.FIRST[2:]], [*later, *self.FIRST[2:], *late])
+
+        assert part is not None
+        assert (part.samples, part.min, misled) == (5, 100_000, 0)
 
     @pytest.mark.parametrize(
         "last", [[], [0.5, 0.6], [0.6, 0.7]], ids=["without the last hour", "not as high", "not as low"]
