@@ -46,15 +46,13 @@ def current_tier(parts: Mapping[str, Live], start_tier: str) -> str:
     # The newest 100 are all ratings from this moment on, without the first to arrive where its own are too many.
     edge = sorted(chain.from_iterable(times.values()))[-NEWEST:][0]
     counts = {tier: len(stamps) - bisect_left(stamps, edge) for tier, stamps in times.items()}
-    too_many = sum(counts.values()) - NEWEST
-    if too_many > 0:
-        at_edge = (
-            (arrival_at(parts[tier].newest, place), tier)
-            for tier, stamps in times.items()
-            for place in range(bisect_left(stamps, edge), bisect_right(stamps, edge))
-        )
-        for _, tier in nsmallest(too_many, at_edge):
-            counts[tier] -= 1
+    at_edge = (
+        (arrival_at(parts[tier].newest, place), tier)
+        for tier, stamps in times.items()
+        for place in range(bisect_left(stamps, edge), bisect_right(stamps, edge))
+    )
+    for _, tier in nsmallest(sum(counts.values()) - NEWEST, at_edge):
+        counts[tier] -= 1
     return max(parts, key=lambda tier: (counts[tier], times[tier][-1], arrival_at(parts[tier].newest, -1), tier))
 
 
