@@ -53,7 +53,9 @@ def current_tier(parts: Mapping[str, Live], start_tier: str) -> str:
     )
     for _, tier in nsmallest(sum(counts.values()) - NEWEST, at_edge):
         counts[tier] -= 1
-    return max(parts, key=lambda tier: (counts[tier], times[tier][-1], arrival_at(parts[tier].newest, -1), tier))
+    most = max(counts.values())
+    tied = [tier for tier in parts if counts[tier] == most]
+    return max(tied, key=lambda tier: (times[tier][-1], arrival_at(parts[tier].newest, -1), tier))
 
 
 def recommend(stats: Mapping[str, QualityStats], current: str, rules: StageRules, ladder: Ladder) -> TierRecommendation:

@@ -92,7 +92,10 @@ class SQLiteStore(Store):
             else:
                 rows = db.execute(f"{query} death IS NOT NULL").fetchall()
                 complete = True
-        items = [(SeriesKey._make(row[:3]), None if row[3] is None else Record._make(row[3:])) for row in rows]
+        items = [
+            (SeriesKey(workflow, stage, tier), None if hours is None else Record(hours, newest, totals))
+            for workflow, stage, tier, hours, newest, totals in rows
+        ]
         return Changes(now, items, complete)
 
     def record(self, key: SeriesKey) -> Record | None:
