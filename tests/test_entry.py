@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.domain import METADATA_DEPTH, MILLION, Feedback, SeriesKey
-from exporter.entry import parse, parse_time
+from exporter.entry import Entry, parse, parse_time
 from exporter.errors import InvalidFeedback
 from exporter.names import REJECT_REASONS
 from exporter.rules import Rules, StageOverrides, WorkflowOverrides
@@ -526,20 +526,7 @@ def test_what_cannot_be_used_costs_the_entry(raw: bytes, field: str | None, code
     assert fault(raw) == (field, code, reason)
 
 
-FIELDS = [
-    "workflow_name",
-    "stage_name",
-    "tier",
-    "quality_score",
-    "rating",
-    "stars",
-    "outcome",
-    "timestamp",
-    "feedback_id",
-    "source",
-    "metadata",
-    "x",
-]
+FIELDS = [*Entry.__struct_fields__, "x"]
 WORDS = st.sampled_from(["w", "cheap", "success", 0.5])
 
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from exporter.entry import Entry
 from exporter.store.base import Store
 from tests.web.edge import FEEDBACK, JSON, NDJSON, PROBLEM, Edge, rating
 
@@ -119,22 +120,7 @@ ODD: st.SearchStrategy[Any] = st.recursive(
     lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=8), children, max_size=3),
     max_leaves=6,
 )
-FIELDS = st.sampled_from(
-    [
-        "workflow_name",
-        "stage_name",
-        "tier",
-        "quality_score",
-        "rating",
-        "stars",
-        "outcome",
-        "timestamp",
-        "feedback_id",
-        "source",
-        "metadata",
-        "x",
-    ]
-)
+FIELDS = st.sampled_from([*Entry.__struct_fields__, "x"])
 ENTRIES = st.builds(lambda entry, more: entry | more, ENTRY, st.dictionaries(FIELDS, ODD, max_size=2)) | ENTRY | ODD
 
 
