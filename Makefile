@@ -6,8 +6,8 @@ VENV ?= .venv
 VENV_LOWEST ?= .venv-lowest
 
 # What the tests run for real: the commands, and the Debian packages that bring them.
-TEST_COMMANDS = redis-server prometheus promtool
-TEST_PACKAGES = redis-server prometheus
+TEST_COMMANDS = redis-server prometheus promtool prometheus-alertmanager amtool
+TEST_PACKAGES = redis-server prometheus prometheus-alertmanager
 
 BIN = $(VENV)/bin
 
@@ -24,7 +24,7 @@ endef
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help run demo test check test-long bench lock clean test-packages
+.PHONY: help run demo stack test check test-long bench generate lock clean test-packages
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -53,6 +53,10 @@ test-long: test-packages $(VENV)/.dev $(VENV_LOWEST)/.dev ## The lowest versions
 
 bench: $(VENV)/.dev ## Measure, and print the figures as ratios
 	$(BIN)/python -m tests.bench $(ARGS)
+
+generate: $(VENV)/.dev ## Write rules and dashboards anew from alerts/*.py and grafana/*.py
+	$(BIN)/python -m alerts
+	$(BIN)/python -m grafana
 
 lock: $(VENV)/.dev ## Write the locks anew from pyproject.toml; ARGS=--upgrade takes the newest versions
 	$(compile) --group build --output-file requirements.lock $(ARGS)

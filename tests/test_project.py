@@ -66,7 +66,7 @@ def requirements(*groups: str) -> dict[str, str]:
     listed = list(PROJECT["project"]["dependencies"])
     for group in groups:
         listed += [entry for entry in PROJECT["dependency-groups"][group] if isinstance(entry, str)]
-    return {normal(name): version for name, version in (entry.split(">=") for entry in listed)}
+    return {normal(name): version for name, version in (re.split("[>=]=", entry) for entry in listed)}
 
 
 def pins(lock: str) -> dict[str, str]:
