@@ -37,6 +37,8 @@ STORE_DOWN = Alert(
     severity="critical",
     expression=f"{_some('llm_feedback_exporter_store_up')} > 0",
     wait="2m",
+    # An exporter that restarts meanwhile says nothing for some seconds.
+    hold="5m",
     summary="The store does not answer, so ratings are refused.",
     description="{{ $value }} exporter(s) of job {{ $labels.job }} cannot read or write the store: ratings are "
     "answered with 503, and what is shown is the last known view.",
@@ -62,6 +64,7 @@ FEEDBACK_REJECTED = Alert(
 and
 job:llm_feedback_exporter_ratings_rejected:increase1h > 10""",
     wait="15m",
+    hold="15m",
     summary="Many ratings are rejected.",
     description="{{ $value | humanizePercentage }} of the ratings of the last hour sent to job {{ $labels.job }} were "
     "rejected with reason {{ $labels.reason }}.",
@@ -71,11 +74,10 @@ job:llm_feedback_exporter_ratings_rejected:increase1h > 10""",
 SERIES_LIMIT_NEAR = Alert(
     name="LLMFeedbackSeriesLimitNear",
     severity="warning",
-    expression=f"""{exporters("max", f"llm_feedback_exporter_series{{{JOB}}}")}
-/
-{exporters("max", f"llm_feedback_exporter_series_limit{{{JOB}}}")}
-> 0.9""",
+    expression=exporters("max", f"llm_feedback_exporter_series{{{JOB}}} / llm_feedback_exporter_series_limit{{{JOB}}}")
+    + " > 0.9",
     wait="15m",
+    hold="15m",
     summary="The limit of series is near.",
     description="Job {{ $labels.job }} holds {{ $value | humanizePercentage }} of the series that series_limit allows; "
     "beyond it, ratings that would begin a series are rejected.",

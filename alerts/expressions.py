@@ -22,13 +22,12 @@ def exporters(aggregation: str, vector: str) -> str:
     return f"{aggregation} without (instance, {OWN}) ({vector})"
 
 
-def replicas(metric: str, *, matchers: str = "", matching: str = SERIES) -> str:
+def replicas(vector: str, *, without: str = "instance", matching: str = SERIES) -> str:
     """One value a series: the highest of the replicas that read their store, else of the others' last view."""
-    selector = f"{metric}{{{JOB}{matchers}}}"
     return (
-        f"max without (instance) ({selector} unless {matching} (llm_feedback_exporter_store_up{{{JOB}}} == 0))\n"
+        f"max without ({without}) ({vector} unless {matching} (llm_feedback_exporter_store_up{{{JOB}}} == 0))\n"
         f"or\n"
-        f"max without (instance) ({selector})"
+        f"max without ({without}) ({vector})"
     )
 
 

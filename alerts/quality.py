@@ -1,7 +1,6 @@
 """The alerts on quality: falling, low, on the wrong tier, not rated at all."""
 
 from alerts.alert import Alert
-from alerts.expressions import NOBODY_KNOWS, SERIES
 
 DASHBOARD = "llm-feedback-stage"
 HOLD = "15m"
@@ -9,20 +8,13 @@ HOLD = "15m"
 SERIES_NAME = "{{ $labels.workflow }}/{{ $labels.stage }} on tier {{ $labels.tier }}"
 STAGE_NAME = "{{ $labels.workflow }}/{{ $labels.stage }}"
 
-# Where nobody reads the store, nobody can know whether ratings go on: the answer stands as it was.
-RATED_WITHIN_A_DAY = f"""(
-  time() - series:llm_feedback_last_timestamp_seconds:max < 86400
-  or
-  series:llm_feedback_last_timestamp_seconds:max and {SERIES} {NOBODY_KNOWS}
-)"""
-
 DECLINING = Alert(
     name="LLMFeedbackQualityDeclining",
     severity="warning",
-    expression=f"""series:llm_feedback_quality_trend:max < -0.2
+    expression="""series:llm_feedback_quality_trend:max < -0.2
 and series:llm_feedback_quality_trend_upper_bound:max < 0
 and series:llm_feedback_window_samples:max >= 20
-and {RATED_WITHIN_A_DAY}""",
+and series:llm_feedback_age_seconds:min < 86400""",
     wait="1m",
     hold=HOLD,
     summary="Quality is falling beyond noise.",
@@ -32,18 +24,21 @@ and {RATED_WITHIN_A_DAY}""",
 )
 
 
-def _low(margin: str) -> str:
-    """The day's average lies below the stage's own threshold, by at least its own number of ratings."""
-    threshold = f"(stage:llm_feedback_quality_threshold:max{margin})"
+def _low(threshold: str) -> str:
+    """The day's average lies below ``threshold``, and at least as many ratings as the stage asks for came in the day.
+
+    They are counted by ``seen1d``: an increase makes too many of the first ones of a series, and remembers for a day
+    those that were cleared.
+    """
     return f"""series:llm_feedback_score:avg1d < ignoring (tier) group_left () {threshold}
 and
-series:llm_feedback_score_count:increase1d >= ignoring (tier) group_left () stage:llm_feedback_min_samples:max"""
+series:llm_feedback_score_count:seen1d >= ignoring (tier) group_left () stage:llm_feedback_min_samples:max"""
 
 
 LOW = Alert(
     name="LLMFeedbackQualityLow",
     severity="warning",
-    expression=_low(""),
+    expression=_low("stage:llm_feedback_quality_threshold:max"),
     wait="15m",
     hold=HOLD,
     summary="Quality is below the threshold of the stage.",
@@ -55,7 +50,8 @@ LOW = Alert(
 CRITICALLY_LOW = Alert(
     name="LLMFeedbackQualityCriticallyLow",
     severity="critical",
-    expression=_low(" - 0.2"),
+    # Rounded as averages are: 0.8 - 0.2 is a hair above 0.6.
+    expression=_low("round(stage:llm_feedback_quality_threshold:max - 0.2, 0.000001)"),
     wait="15m",
     hold=HOLD,
     summary="Quality is far below the threshold of the stage.",
@@ -98,21 +94,19 @@ DOWNGRADE_POSSIBLE = Alert(
     dashboard=DASHBOARD,
 )
 
-SIX_HOURS = "stage:llm_feedback_score_count:increase6h"
-
-# Six hours ago the stage was seen, else nobody watched; the same hours were busy yesterday (no weekend has begun)
-# and a week ago (this is no quiet day of the week).
+# The same hours were busy yesterday (no weekend has begun) and a week ago (this is no quiet day of the week), and six
+# hours ago the stage was seen, else nobody watched.
 STOPPED = Alert(
     name="LLMFeedbackRatingsStopped",
     severity="warning",
-    expression=f"""{SIX_HOURS} offset 1d > 20
-and {SIX_HOURS} offset 1w > 20
-and {SIX_HOURS} == 0
-and {SIX_HOURS} offset 6h >= 0""",
+    expression="""stage:llm_feedback_score_count:usual6h > 20
+and stage:llm_feedback_score_count:increase6h == 0
+and count without (tier) (series:llm_feedback_score_count:max offset 6h)""",
     wait="15m",
+    hold=HOLD,
     summary="A stage gets no ratings any more.",
-    description=f"No rating of {STAGE_NAME} came in the last 6 hours; in the same hours there were "
-    '{{ $value | printf "%.0f" }} yesterday, and more than 20 a week ago.',
+    description=f"No rating of {STAGE_NAME} came in the last 6 hours; in the same hours there were at least "
+    '{{ $value | printf "%.0f" }} yesterday and a week ago.',
     dashboard=DASHBOARD,
 )
 

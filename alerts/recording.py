@@ -37,7 +37,13 @@ KNOWN_SERIES = (
     "window_samples",
     "last_timestamp_seconds",
 )
-KNOWN_STAGES = ("recommended_tier", "stage_confidence", "quality_threshold", "min_samples")
+# With the labels that are left out: what has no tier of its own may have one from its target.
+KNOWN_STAGES = {
+    "recommended_tier": "instance",
+    "stage_confidence": "instance, tier",
+    "quality_threshold": "instance, tier",
+    "min_samples": "instance, tier",
+}
 
 
 def groups() -> list[Group]:
@@ -60,9 +66,11 @@ def _known() -> Iterator[Rule]:
         f"{exporters('max', f'llm_feedback_exporter_store_up{{{JOB}}}')}\nor\n{exporters('max', f'up{{{JOB}}}')}",
     )
     for metric in KNOWN_SERIES:
-        yield _kept(f"series:llm_feedback_{metric}:max", replicas(f"llm_feedback_{metric}"))
-    for metric in KNOWN_STAGES:
-        yield _kept(f"stage:llm_feedback_{metric}:max", replicas(f"llm_feedback_{metric}"))
+        yield _kept(f"series:llm_feedback_{metric}:max", replicas(f"llm_feedback_{metric}{{{JOB}}}"))
+    # Kept too, else it would grow while nobody can know of newer ratings.
+    yield _kept("series:llm_feedback_age_seconds:min", "time() - series:llm_feedback_last_timestamp_seconds:max")
+    for metric, without in KNOWN_STAGES.items():
+        yield _kept(f"stage:llm_feedback_{metric}:max", replicas(f"llm_feedback_{metric}{{{JOB}}}", without=without))
     for which in ("recommended", "current"):
         record = f"stage:llm_feedback_{which}_tier_rank:max"
         yield _kept(record, _rank(f"llm_feedback_{which}_tier"))
@@ -70,7 +78,7 @@ def _known() -> Iterator[Rule]:
         matchers = ', le="0.7"' if part == "bucket" else ""
         yield _kept(
             f"series:llm_feedback_score_{part}:max",
-            replicas(f"llm_feedback_score_{part}", matchers=matchers, matching=BUCKETS),
+            replicas(f"llm_feedback_score_{part}{{{JOB}{matchers}}}", matching=BUCKETS),
             BUCKETS,
         )
 
@@ -82,7 +90,7 @@ def _kept(record: str, expression: str, *matching: str) -> Rule:
 def _rank(state_set: str) -> str:
     """Rank of the tier on which a state set is 1, by the ladder of the exporter that shows it."""
     ranked = f"{state_set}{{{JOB}}} * ignoring (workflow, stage) group_left () llm_feedback_tier_rank{{{JOB}}}"
-    return f"max without (instance, tier) ({ranked})"
+    return replicas(ranked, without="instance, tier")
 
 
 def _increases() -> Iterator[Rule]:
@@ -96,8 +104,20 @@ def _increases() -> Iterator[Rule]:
         for part in PARTS:
             record = f"series:llm_feedback_score_{part}:increase{name}"
             yield _kept(record, f"increase(series:llm_feedback_score_{part}:max{steps})", BUCKETS)
+    yield _kept("series:llm_feedback_score_count:seen1d", _seen("series:llm_feedback_score_count:max", RANGES["1d"]))
     record = "stage:llm_feedback_score_count:increase6h"
     yield _kept(record, "sum without (tier) (increase(series:llm_feedback_score_count:max[6h]))")
+    yield _kept("stage:llm_feedback_score_count:usual6h", _lesser(f"{record} offset 1d", f"{record} offset 1w"))
+
+
+def _seen(counter: str, steps: str) -> str:
+    """How far a counter has come since its lowest value: at most the true increase, none of it from before a clear."""
+    return f"{counter} - min_over_time({counter}{steps})"
+
+
+def _lesser(one: str, other: str) -> str:
+    """The lesser of two values, where there are both."""
+    return f"{one} < {other}\nor\n{other} and {one}"
 
 
 def _averages() -> Iterator[Rule]:
