@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
 from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import click
 
-from config.stack.ratings import DECLINING, Entry
+from config.stack.ratings import DECLINING, HOUR, Entry
 from config.stack.servers import Ports
 
 TIMEOUT_SECONDS = 10
@@ -69,7 +68,8 @@ def rule_states(prometheus: str) -> dict[str, str]:
 
 
 def _state(state: str, wait: float) -> str:
-    return f"pending, and fires if it stays so for {timedelta(seconds=wait)}" if state == "pending" else state
+    span = f"{wait / HOUR:g} h" if wait >= HOUR else f"{wait / 60:g} min"
+    return f"pending, and fires if it stays so for {span}" if state == "pending" else state
 
 
 def arrived(alertmanager: str) -> Iterator[Alert]:

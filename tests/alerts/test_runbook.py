@@ -1,16 +1,12 @@
 """The runbook has a section for every alert, and every query and command in it works."""
 
+import json
 import os
 import re
-import shutil
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from textwrap import dedent
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -18,49 +14,34 @@ from alerts import exporter as exporter_alerts
 from alerts import quality
 from alerts.alert import Alert
 from exporter.names import REJECT_REASONS
-from tests.support.exporter_process import ExporterProcess, sqlite_url
-from tests.support.http import Client, ask
-from tests.support.ports import free_port
-from tests.support.processes import Process
-from tests.support.prometheus_process import PrometheusProcess
-from tests.support.redis_server import RedisServer
+from tests.alerts.runbook import (
+    JOB,
+    LIMIT_SECONDS,
+    RUNBOOK,
+    STAGE,
+    TIER,
+    WORKFLOW,
+    Block,
+    Stack,
+    blocks,
+    escaped,
+    running,
+    sections,
+)
+from tests.support.exporter_process import sqlite_url
+from tests.support.http import Client
 from tests.support.waiting import eventually
 
-ROOT = Path(__file__).parents[2]
-RUNBOOK = (ROOT / "alerts" / "runbook.md").read_text("utf-8")
 ALERTS = {alert.name: alert for alert in (*quality.ALERTS, *exporter_alerts.ALERTS)}
 SETUP = "Prepare a shell"
 OTHERS = [SETUP, "Read an alert", "What the rules rest on", "False alarms"]
 PARTS = ["Meaning.", "Look.", "Causes.", "Do.", "Silence."]
 
-# Names that need every escape there is: of PromQL and amtool, of the shell, of a URL.
-WORKFLOW, STAGE, TIER = 'say "hi"\\now', "it's 50 % {日本語}", "cheap"
+# A stage whose tier should be another is silenced whichever that is; there is one job.
+SILENCED_WITH = {alert.name: {"tier"} for alert in (quality.UPGRADE_NOT_TAKEN, quality.DOWNGRADE_POSSIBLE)}
+
 # What a command may delete.
 DOOMED = {"WORKFLOW": "doomed", "STAGE": "doomed too"}
-JOB = "llm-feedback-exporter"
-LIMIT_SECONDS = 30
-HOUR = 3600
-
-
-class Block(NamedTuple):
-    """A fenced block, and the section that it stands in."""
-
-    section: str
-    text: str
-
-
-def sections(text: str) -> dict[str, str]:
-    """Return what stands under each heading of the second level."""
-    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)[1:]
-    return dict(zip(parts[::2], parts[1::2], strict=True))
-
-
-def blocks(language: str) -> list[Block]:
-    """Return every fenced block of a language, without its indentation."""
-    fence = re.compile(rf"^( *)```{language}\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-    return [
-        Block(heading, dedent(match[2])) for heading, body in sections(RUNBOOK).items() for match in fence.finditer(body)
-    ]
 
 
 def faults(text: str, alert: Alert) -> set[str]:
@@ -90,7 +71,7 @@ class TestForm:
 
     @pytest.mark.parametrize("name", ALERTS)
     def test_section(self, name: str) -> None:
-        """A section says first whether it can wait, then what it means, how to look, why, what to do, how to silence."""
+        """A section says first whether it can wait, then what it means, where to look, why, what to do."""
         assert faults(sections(RUNBOOK)[name], ALERTS[name]) == set()
 
     @pytest.mark.parametrize(
@@ -124,95 +105,14 @@ class TestForm:
         """Each reason for which a rating is rejected has its row."""
         rows = re.findall(r"^\| `(\w+)` \|", sections(RUNBOOK)["LLMFeedbackRejected"], re.MULTILINE)
 
-        assert tuple(rows) == REJECT_REASONS
-
-
-class Stack(NamedTuple):
-    """A Redis, an exporter over it, the Prometheus that scrapes it and an Alertmanager; and a SQLite store."""
-
-    directory: Path
-    redis: str
-    exporter: int
-    prometheus: int
-    alertmanager: int
-
-    def environment(self, **more: str) -> dict[str, str]:
-        """Return what the runbook's first block sets, with the ports and names of here; HTTP errors end curl."""
-        return {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "CURL_HOME": str(self.directory),
-            "EXPORTER": f"http://127.0.0.1:{self.exporter}",
-            "PROMETHEUS": f"http://127.0.0.1:{self.prometheus}",
-            "ALERTMANAGER": f"http://127.0.0.1:{self.alertmanager}",
-            "FEEDBACK_EXPORTER_CONFIG": str(self.directory / "exporter.yml"),
-            "FEEDBACK_EXPORTER_STORE": self.redis,
-            **{"WORKFLOW": WORKFLOW, "STAGE": STAGE, "TIER": TIER, "JOB": JOB},
-            **more,
-        }
+        assert tuple(rows[1:]) == REJECT_REASONS
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack with a day of history and a stage whose quality falls."""
-    directory = tmp_path_factory.mktemp("runbook")
-    (directory / ".curlrc").write_text("fail\n")
-    shutil.copy(ROOT / "config" / "exporter.yml", directory)
-    port = free_port()
-    with (
-        RedisServer(directory / "redis") as redis,
-        ExporterProcess(directory, redis.url, "--config", "exporter.yml") as exporter,
-        _alertmanager(directory / "alertmanager", port),
-        PrometheusProcess(directory / "prometheus", exporter.port) as prometheus,
-    ):
-        _rate(exporter.port, prometheus)
-        yield Stack(directory, redis.url, exporter.port, prometheus.port, port)
-
-
-def _alertmanager(directory: Path, port: int) -> Process:
-    command = [
-        "prometheus-alertmanager",
-        f"--config.file={ROOT / 'config' / 'alertmanager.yml'}",
-        f"--storage.path={directory}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
-    return Process(command, directory, "alertmanager.log")
-
-
-def _history(directory: Path) -> None:
-    """Write what Prometheus knows of the last day: a good rating an hour."""
-    labels = f'job="{JOB}",workflow="{_escaped(WORKFLOW)}",stage="{_escaped(STAGE)}",tier="{TIER}"'
-    now = int(time.time())
-    times = range(now - 26 * HOUR, now - 2 * 60, 4 * 60)
-    lines = [
-        f"series:llm_feedback_score_{part}:max{{{labels}}} {each * (moment - times[0]) // HOUR} {moment}"
-        for part, each in (("count", 1), ("sum", 1))
-        for moment in times
-    ]
-    text = directory / "history.txt"
-    text.write_text("\n".join([*lines, "# EOF", ""]))
-    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", text, directory / "data"]
-    subprocess.run(command, check=True, capture_output=True)
-
-
-def _rate(port: int, prometheus: PrometheusProcess) -> None:
-    """Post good ratings, and bad ones once Prometheus has seen these; some of no use; and ask as a router does."""
-    entry = {"workflow_name": WORKFLOW, "stage_name": STAGE, "tier": TIER, "source": "judge"}
-    doomed = entry | {"workflow_name": DOOMED["WORKFLOW"], "stage_name": DOOMED["STAGE"], "stars": 3}
-    with Client(port) as client:
-        for entries in (
-            [entry | {"quality_score": 1}] * 60 + [entry | {"tier": "free", "stars": 1}, doomed],
-            [entry | {"quality_score": 0.3}] * 60,
-        ):
-            assert client.post(entries).status == 202
-            client.get("/api/v1/recommendation", {"workflow_name": WORKFLOW, "stage_name": STAGE})
-            samples = f"series:llm_feedback_window_samples:max{{tier='{TIER}'}}"
-            eventually(lambda: prometheus.query(samples), "Prometheus seeing the ratings", LIMIT_SECONDS)
-
-
-def _escaped(name: str) -> str:
-    """Escape a name as the runbook says."""
-    return re.sub(r'(["\\])', r"\\\1", name)
+    """One stack for all queries and commands."""
+    with running(tmp_path_factory.mktemp("runbook")) as stack:
+        yield stack
 
 
 def _title(block: Block) -> str:
@@ -225,7 +125,95 @@ class TestQueries:
     @pytest.mark.parametrize("block", blocks("promql"), ids=_title)
     def test_query(self, stack: Stack, block: Block) -> None:
         """A query is answered with data and without a warning."""
-        query = block.text.replace("WORKFLOW", _escaped(WORKFLOW)).replace("STAGE", _escaped(STAGE))
+        query = block.text.replace("WORKFLOW", escaped(WORKFLOW)).replace("STAGE", escaped(STAGE))
 
         answer = eventually(partial(_data, stack.prometheus, query), block.text, LIMIT_SECONDS)
         assert answer.keys() == {"status", "data"}
+
+    def test_no_data(self, stack: Stack) -> None:
+        """A query of a metric that nobody serves is seen as such."""
+        assert _data(stack.prometheus, "llm_feedback_no_such_metric") is None
+
+
+def _data(port: int, query: str) -> Any:  # noqa: ANN401 - whatever Prometheus sent
+    """Answer of Prometheus if it holds data, else ``None``."""
+    with Client(port) as client:
+        answer = client.get("/api/v1/query", {"query": query}).json
+    assert answer["status"] == "success", answer
+    return answer if answer["data"]["result"] else None
+
+
+COMMANDS = [block for block in blocks("sh") if block.section != SETUP]
+# Whether a silence is the right one, another test says.
+ONCE = {block.text: block for block in COMMANDS if "silence add" not in block.text}
+SETTINGS = next(block.text for block in blocks("sh") if block.section == SETUP)
+
+
+def _run(command: str, environment: dict[str, str]) -> str:
+    """Run a command in a prepared shell, and return what it printed."""
+    function = next(line for line in SETTINGS.splitlines() if line.startswith("label() "))
+    said = subprocess.run(
+        ["/bin/sh", "-euc", f"{function}\n{command}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (said.returncode, said.stderr) == (0, ""), said
+    return said.stdout
+
+
+class TestCommands:
+    """What is to be typed into a shell works as it stands, whatever the names."""
+
+    def test_settings(self, stack: Stack) -> None:
+        """The first block sets every variable that the commands use, and nothing that they do not."""
+        used = set(re.findall(r"\$\{?([A-Z_]+)", "\n".join(block.text for block in COMMANDS)))
+
+        assert set(re.findall(r"([A-Z_]+)=", SETTINGS)) == used
+        assert stack.environment().keys() >= used
+        _run(SETTINGS, {"PATH": os.environ["PATH"]})
+
+    @pytest.mark.parametrize("block", ONCE.values(), ids=_title)
+    def test_command(self, stack: Stack, block: Block) -> None:
+        """A command ends well and shows something; one that deletes does so."""
+        deletes = re.search(r"\bclear\b|\bDELETE\b", block.text)
+        environment = stack.environment(**(DOOMED if deletes else {}))
+        if deletes:
+            _run('feedback-exporter record "$WORKFLOW" "$STAGE" cheap --stars 3', environment)
+        if "sqlite3" in block.text:
+            environment["FEEDBACK_EXPORTER_STORE"] = sqlite_url(stack.directory)
+            _run("feedback-exporter record a b cheap --stars 3", environment)
+
+        shown = _run(block.text, environment)
+
+        assert shown.strip()
+        assert not deletes or re.search(r"\b1\b", shown)
+
+    def test_error(self, stack: Stack) -> None:
+        """A command that is answered with an error is seen as such."""
+        with pytest.raises(AssertionError, match="404"):
+            _run('curl -sS "$EXPORTER/api/v1/no-such-path"', stack.environment())
+
+    @pytest.mark.parametrize("name", ALERTS)
+    def test_silence(self, stack: Stack, name: str) -> None:
+        """The command silences the alert that fires, and not the same of another stage, tier, job or reason."""
+        (command,) = [block.text for block in COMMANDS if block.section == name and "silence add" in block.text]
+        fires = _labels(ALERTS[name])
+        alerts = [fires, *(fires | {label: "another"} for label in fires.keys() - SILENCED_WITH.get(name, set()))]
+        body = json.dumps([{"labels": labels} for labels in alerts]).encode()
+        with Client(stack.alertmanager) as client:
+            assert client.ask("POST", "/api/v2/alerts", body, {"Content-Type": "application/json"}).status == 200
+            _run(command, stack.environment())
+            known = client.get("/api/v2/alerts").json
+
+        silenced = [alert["labels"] for alert in known if alert["status"]["silencedBy"]]
+        assert [labels for labels in alerts if labels in silenced] == [fires]
+
+
+def _labels(alert: Alert) -> dict[str, str]:
+    """Return labels with which an alert fires: those that its description names tell what it is about."""
+    values = {"workflow": WORKFLOW, "stage": STAGE, "tier": TIER, "reason": "unknown_tier", "job": JOB}
+    named = re.findall(r"\$labels\.(\w+)", alert.description)
+    return {"alertname": alert.name, **{label: values[label] for label in named}}

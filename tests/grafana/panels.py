@@ -68,7 +68,19 @@ def table(panel: Panel, series: Sequence[Series]) -> Table:
             case other:
                 raise AssertionError(f"the test does not know transformation {other}: teach it")
     (rows,) = frames
-    return Table(headings or {field: field for field in _fields(frames)}, rows)
+    headings = headings or {field: field for field in _fields(frames)}
+    displayed = _displayed(panel)
+    return Table({field: displayed.get(field, displayed.get(heading, heading)) for field, heading in headings.items()}, rows)
+
+
+def _displayed(panel: Panel) -> dict[str, str]:
+    """Headings that overrides give, by the name of the field."""
+    return {
+        override["matcher"]["options"]: each["value"]
+        for override in panel["fieldConfig"]["overrides"]
+        for each in override["properties"]
+        if each["id"] == "displayName"
+    }
 
 
 def _frames(panel: Panel, series: Sequence[Series]) -> list[list[Row]]:

@@ -15,7 +15,7 @@ POSTED = 7 * DAY - HOUR
 
 # Names that a wrong escape confuses: read as regular expressions, the odd ones match the other two of their kind.
 ODD_WORKFLOW = r"v2/\d+ (EU)|x"
-ODD_STAGE = r'"a.b"\d\n'
+ODD_STAGE = r'"a.b"\d'
 NEAR_WORKFLOWS = ("v2/12 EU", "x")
 NEAR_STAGE = '"axb"7'
 

@@ -1,15 +1,12 @@
 """A Prometheus that has watched an exporter for three weeks, and goes on watching two replicas of it."""
 
+import json
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import yaml
 
 from exporter.domain import MILLION
 from exporter.store import open_store
@@ -17,15 +14,13 @@ from tests.grafana import history
 from tests.grafana.rated import POSTED, entry, ratings
 from tests.grafana.substitution import Period
 from tests.support.exporter_process import ExporterProcess, sqlite_url
-from tests.support.http import Client, status
-from tests.support.ports import free_port
-from tests.support.processes import Process
+from tests.support.http import Client
+from tests.support.prometheus_process import PrometheusProcess, shipped_rules
 from tests.support.waiting import eventually
 
-ROOT = Path(__file__).parents[2]
 JOB = "llm-feedback-exporter"
 INSTANCES = ("exporter-1:10470", "exporter-2:10470")
-START_SECONDS = 30
+LIMIT_SECONDS = 30
 # Alerts that fire in the end: one of each kind that a dashboard shows apart from others.
 FIRING = (
     "LLMFeedbackQualityDeclining",
@@ -62,26 +57,41 @@ class Watched(NamedTuple):
 
     def await_result(self, expression: str) -> None:
         """Return as soon as an expression has a result."""
-        eventually(lambda: self.get("/api/v1/query", {"query": expression})["result"], expression, START_SECONDS)
+        eventually(lambda: self.get("/api/v1/query", {"query": expression})["result"], expression, LIMIT_SECONDS)
+
+
+class Prometheus(PrometheusProcess):
+    """Keeps what is older than the 15 days of the default, and calls its targets by the names of ``INSTANCES``."""
+
+    def __init__(self, directory: Path, *exporters: int, rules: dict[str, str]) -> None:
+        """Start nothing yet."""
+        super().__init__(directory, *exporters, rules=rules)
+        self._command.append("--storage.tsdb.retention.time=60d")
+
+    def scrape(self, *exporters: int) -> None:
+        """Scrape the exporters at these ports."""
+        targets = [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"instance": instance}}
+            for port, instance in zip(exporters, INSTANCES, strict=False)
+        ]
+        (self._targets / "exporters.yml").write_text(json.dumps(targets))
 
 
 @contextmanager
 def watched(directory: Path) -> Iterator[Watched]:
     """Make the past, post the last week to a served exporter, let two replicas be scraped until all alerts fire."""
     end = int(time.time()) // 60 * 60
-    data = directory / "data"
     _live_through(directory, end)
-    _remember(directory, data, end)
+    _remember(directory, end)
     with ExitStack() as stack:
         exporters = [
             stack.enter_context(ExporterProcess(directory / name, sqlite_url(directory)))
             for name in ("exporter-1", "exporter-2")
         ]
-        configuration = _configuration(directory, exporters)
-        port = stack.enter_context(_prometheus(directory, data, configuration))
-        now = Watched(port, int(time.time()))
-        _go_on(now, exporters[0])
-        yield now._replace(now=int(time.time()))
+        ports = [exporter.port for exporter in exporters]
+        prometheus = stack.enter_context(Prometheus(directory, *ports, rules=_impatient_rules()))
+        _go_on(Watched(prometheus.port, end), exporters[0])
+        yield Watched(prometheus.port, int(time.time()))
 
 
 def _live_through(directory: Path, end: int) -> None:
@@ -99,52 +109,25 @@ def _live_through(directory: Path, end: int) -> None:
             assert (answer.status, answer.json["rejected"]) == (202, []), answer.text
 
 
-def _remember(directory: Path, data: Path, end: int) -> None:
-    raw = directory / "raw.om"
+def _remember(directory: Path, end: int) -> None:
+    """Fill the database of Prometheus."""
+
+    @contextmanager
+    def served() -> Iterator[int]:
+        with Prometheus(directory, rules={}) as prometheus:
+            yield prometheus.port
+
+    raw, data = directory / "raw.om", directory / "data"
     history.write_raw(raw, end, JOB, INSTANCES)
     history.add_raw(raw, data)
     raw.unlink()
-    empty = directory / "empty.yml"
-    empty.write_text("{}")
-    history.add_recorded(data, end, directory, partial(_prometheus, directory, data, empty))
+    history.add_recorded(data, end, directory, served)
 
 
-@contextmanager
-def _prometheus(directory: Path, data: Path, configuration: Path) -> Iterator[int]:
-    port = free_port()
-    command = [
-        "prometheus",
-        f"--config.file={configuration}",
-        f"--storage.tsdb.path={data}",
-        "--storage.tsdb.retention.time=60d",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--log.level=error",
-    ]
-    with Process(command, directory, "prometheus.log"):
-        eventually(lambda: status(port, "/-/ready") == 200, "Prometheus being ready", START_SECONDS)
-        yield port
-
-
-def _configuration(directory: Path, exporters: list[ExporterProcess]) -> Path:
-    """Copy the configuration as shipped, with other targets, all intervals a second, and alerts that do not wait."""
-    config = directory / "config"
-    shutil.copytree(ROOT / "config", config)
-    shutil.copytree(ROOT / "alerts", directory / "alerts", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    targets = [
-        {"targets": [f"127.0.0.1:{exporter.port}"], "labels": {"instance": instance}}
-        for exporter, instance in zip(exporters, INSTANCES, strict=True)
-    ]
-    (config / "targets" / "exporters.yml").write_text(yaml.safe_dump(targets))
-    (config / "targets" / "alertmanagers.yml").write_text("[]")
-    _change(config / "prometheus.yml", r"_interval: 15s$", "_interval: 1s")
-    _change(directory / "alerts" / "alerts.yml", r"^(\s+for: ).*$", r"\g<1>1s")
-    return config / "prometheus.yml"
-
-
-def _change(path: Path, pattern: str, replacement: str) -> None:
-    text, changed = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert changed > 1, f"{path}: {pattern} is there {changed} times"
-    path.write_text(text, encoding="utf-8")
+def _impatient_rules() -> dict[str, str]:
+    """Return the rules as shipped, but for alerts, which wait a second."""
+    rules = shipped_rules()
+    return {**rules, "alerts.yml": re.sub(r"^(\s+for: ).*$", r"\g<1>1s", rules["alerts.yml"], flags=re.MULTILINE)}
 
 
 def _go_on(watched: Watched, exporter: ExporterProcess) -> None:
