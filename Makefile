@@ -6,8 +6,8 @@ VENV ?= .venv
 VENV_LOWEST ?= .venv-lowest
 
 # What the tests run for real: the commands, and the Debian packages that bring them.
-TEST_COMMANDS = redis-server prometheus promtool prometheus-alertmanager amtool
-TEST_PACKAGES = redis-server prometheus prometheus-alertmanager
+TEST_COMMANDS = redis-server prometheus promtool prometheus-alertmanager amtool curl sqlite3
+TEST_PACKAGES = redis-server prometheus prometheus-alertmanager curl sqlite3
 
 BIN = $(VENV)/bin
 
@@ -24,7 +24,7 @@ endef
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help run demo stack test check test-long bench generate lock clean test-packages
+.PHONY: help run demo stack test check test-long bench generate pictures lock clean test-packages
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -60,6 +60,9 @@ bench: $(VENV)/.dev ## Measure, and print the figures as ratios
 generate: $(VENV)/.dev ## Write rules and dashboards anew from alerts/*.py and grafana/*.py
 	$(BIN)/python -m alerts
 	$(BIN)/python -m grafana
+
+pictures: test-packages $(VENV)/.dev ## Draw the dashboards anew from real query results
+	$(BIN)/python -m tests.grafana.draw
 
 lock: $(VENV)/.dev ## Write the locks anew from pyproject.toml; ARGS=--upgrade takes the newest versions
 	$(compile) --group build --output-file requirements.lock $(ARGS)

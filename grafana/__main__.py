@@ -29,7 +29,18 @@ def _document(board: Dashboard) -> dict[str, Any]:
     # The SDK puts these behind a button.
     for shown in (*document["links"], *document["annotations"]["list"]):
         del shown["placement"]
+    _leave_out_the_unknown(document)
     return document
+
+
+def _leave_out_the_unknown(document: dict[str, Any]) -> None:
+    """Drop what the SDK always writes and the types of Grafana 13 do not have."""
+    for variable in document["templating"]["list"]:
+        for name in ("auto", "auto_count", "auto_min"):
+            del variable[name]
+    for panel in document["panels"]:
+        if panel["type"] == "table":
+            del panel["options"]["footer"]
 
 
 def _text(document: dict[str, Any]) -> str:

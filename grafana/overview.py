@@ -126,7 +126,7 @@ def declining_table() -> table.Panel:
         rows(queries.DECLINING_SINCE),
         rows(queries.DECLINING_TREND),
         empty="No decline",
-    )
+    ).span(10)
 
 
 def alerts_table() -> table.Panel:
@@ -138,12 +138,14 @@ def alerts_table() -> table.Panel:
             Column("severity", "Severity"),
             Column("alertname", "Alert"),
             *PLACE,
+            Column("tier", "Tier"),
+            Column("reason", "Reason"),
             Column("Value", "Since", "dateTimeFromNow"),
             JOB,
         ),
         rows(queries.OTHERS_SINCE),
         empty="No other alert",
-    )
+    ).span(14)
 
 
 def worst_table() -> table.Panel:

@@ -41,7 +41,6 @@ def _one(name: str, label: str, query: str) -> builders.QueryVariable:
         .datasource(DATASOURCE)
         # The number says that it asks for the values of a label.
         .query({"qryType": 1, "query": query, "refId": f"{label}Variable"})
-        .definition(query)
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(models.VariableSort.ALPHABETICAL_ASC)
         .multi(multi=False)

@@ -31,14 +31,13 @@ class Clock:
     """The time since the start, and whether the end has come."""
 
     def __init__(self, limit: float) -> None:
-        """Begin now, end after ``limit`` seconds or at a signal, which sets ``told``."""
+        """Begin now, end after ``limit`` seconds or when it is told to."""
         self.told = False
         self._began = time.monotonic()
         self._limit = limit
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(signum, self._tell)
 
-    def _tell(self, *_: object) -> None:
+    def tell(self, *_: object) -> None:
+        """Let the end come; a signal handler."""
         self.told = True
 
     @property
@@ -71,7 +70,7 @@ class Demo:
 
     def __init__(self, where: Ports, clock: Clock, calm: float) -> None:
         """Send nothing yet; ``calm`` seconds after the first live rating a stage will decline."""
-        self.alerts: set[web.Alert] = set()
+        self.arrived: set[tuple[str, str]] = set()
         self._where = where
         self._clock = clock
         self._calm = calm
@@ -100,13 +99,14 @@ class Demo:
     def _watch(self) -> None:
         """Tell what is new at Prometheus and Alertmanager."""
         states = web.rule_states(self._where.prometheus)
-        for alert, state in states.items() - self._states.items():
-            self._clock.say(f"Prometheus: {alert} is {state}.")
+        for named, state in states.items() - self._states.items():
+            self._clock.say(f"Prometheus: {named} is {state}.")
         self._states = states
-        for new in set(web.arrived(self._where.alertmanager)) - self.alerts:
-            self.alerts.add(new)
-            self._clock.say(f"Alertmanager: {new.name} ({new.severity}) of {new.about} HAS ARRIVED.")
-            click.echo(f"       {new.description}\n       It goes to receiver {new.receiver}.")
+        for (name, about), alert in web.arrived(self._where.alertmanager).items():
+            if (name, about) not in self.arrived:
+                self.arrived.add((name, about))
+                self._clock.say(f"Alertmanager: {name} ({alert.severity}) of {about} HAS ARRIVED.")
+                click.echo(f"       {alert.description}\n       It goes to receiver {alert.receiver}.")
 
     def _report(self) -> None:
         stats = web.declining_stats(self._where.exporter)
@@ -147,6 +147,8 @@ def main(minutes: float, calm: float, prometheus: str, tree: Path) -> None:
     The exporter and Alertmanager listen where config/targets/*.yml says.
     """
     clock = Clock(minutes * 60)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, clock.tell)
     where = ports(tree, prometheus)
     with tempfile.TemporaryDirectory(prefix="llm-feedback-stack-") as directory, Processes(Path(directory)) as running:
         _start(running, tree.absolute(), where, clock)
@@ -154,7 +156,7 @@ def main(minutes: float, calm: float, prometheus: str, tree: Path) -> None:
         if not clock.over:
             demo.run(running)
         clock.say("Ending.")
-    if not demo.alerts and not clock.told:
+    if not demo.arrived and not clock.told:
         raise click.ClickException(f"no alert has arrived within {minutes:g} minutes")
 
 

@@ -1,7 +1,6 @@
 """What is asked of the programs over HTTP, and what their answers say."""
 
 import json
-from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -18,11 +17,9 @@ TREND = "llm_feedback_quality_trend"
 
 
 class Alert(NamedTuple):
-    """An alert as Alertmanager has it."""
+    """What Alertmanager says of an alert; the description changes with its value."""
 
-    name: str
     severity: str
-    about: str
     description: str
     receiver: str
 
@@ -72,13 +69,17 @@ def _state(state: str, wait: float) -> str:
     return f"pending, and fires if it stays so for {span}" if state == "pending" else state
 
 
-def arrived(alertmanager: str) -> Iterator[Alert]:
-    """Yield the alerts that Alertmanager has and would tell of."""
+def arrived(alertmanager: str) -> dict[tuple[str, str], Alert]:
+    """Return the alerts that Alertmanager has and would tell of, by their names and what they are about."""
     _, answer = _ask(alertmanager, "GET", "/api/v2/alerts?active=true&inhibited=false&silenced=false")
-    for alert in answer:
-        labels, notes = alert["labels"], alert["annotations"]
-        receivers = ", ".join(receiver["name"] for receiver in alert["receivers"])
-        yield Alert(labels["alertname"], labels["severity"], _about(labels), notes.get("description", ""), receivers)
+    return {
+        (alert["labels"]["alertname"], _about(alert["labels"])): Alert(
+            alert["labels"]["severity"],
+            alert["annotations"]["description"],
+            ", ".join(receiver["name"] for receiver in alert["receivers"]),
+        )
+        for alert in answer
+    }
 
 
 def pages(where: Ports) -> dict[str, str]:

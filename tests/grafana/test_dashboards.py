@@ -25,7 +25,8 @@ def expressions(dashboard: Dashboard) -> list[str]:
     """Every PromQL expression of a dashboard: of panels, annotations and variables."""
     queries = [target["expr"] for panel in panels(dashboard) for target in panel["targets"]]
     marks = [annotation["expr"] for annotation in dashboard["annotations"]["list"]]
-    chosen = [variable["definition"] for variable in dashboard["templating"]["list"] if "definition" in variable]
+    asked = [variable for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+    chosen = [variable["query"]["query"] for variable in asked]
     return queries + marks + [re.sub(r"label_values\((.+), \w+\)", r"\1", query) for query in chosen]
 
 

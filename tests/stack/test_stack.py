@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import pytest
 
-from config.stack import servers
-from config.stack.servers import Processes, Server
+from config.stack import servers, web
+from config.stack.__main__ import Clock, Demo
+from config.stack.servers import Ports, Processes, Server
 from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.support.shipped import ROOT, shipped
@@ -120,6 +121,25 @@ def test_the_alert_arrives_and_nothing_stays(tree: Tree, tmp_path: Path) -> None
     assert arrivals == ["LLMFeedbackQualityDeclining (warning) of checkout/answer/cheap"]
     assert len([line for line in running if "\0" in line]) >= 4, running
     assert (code, stack.left()) == (0, [])
+
+
+def test_an_alert_is_told_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alert whose description follows its value is told when it arrives, and not at every change."""
+    values = iter(["-50%", "-40%"])
+    told = {("Falling", "a/b/cheap"): lambda: web.Alert("warning", f"It fell by {next(values)}.", "team")}
+    monkeypatch.setattr(web, "rule_states", lambda _: {})
+    monkeypatch.setattr(web, "arrived", lambda _: {key: alert() for key, alert in told.items()})
+    demo = Demo(Ports("", "", ""), Clock(60), calm=0)
+
+    demo._watch()
+    demo._watch()
+
+    assert capsys.readouterr().out == (
+        " 0:00  Alertmanager: Falling (warning) of a/b/cheap HAS ARRIVED.\n"
+        "       It fell by -50%.\n"
+        "       It goes to receiver team.\n"
+    )
+    assert next(values, None) is None
 
 
 def test_it_ends_by_itself(tree: Tree, tmp_path: Path) -> None:
