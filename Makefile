@@ -37,6 +37,8 @@ run: $(VENV)/.run ## Serve on 127.0.0.1:10470 and keep ratings in llm-feedback.d
 demo: $(VENV)/.run ## Show recording, statistics, upgrade, downgrade, the worst stages and adaptive routing
 	@exec $(BIN)/feedback-exporter demo $(ARGS)
 
+stack: TEST_COMMANDS = prometheus prometheus-alertmanager
+stack: TEST_PACKAGES = prometheus prometheus-alertmanager
 stack: test-packages $(VENV)/.run ## Run exporter, Prometheus and Alertmanager, and watch an alert come
 	@exec $(BIN)/python -m config.stack $(ARGS)
 

@@ -23,6 +23,21 @@ and series:llm_feedback_age_seconds:min < 86400""",
     dashboard=DASHBOARD,
 )
 
+# A busy stage: of its newest 100 scores, all are from after the fall before anybody has looked twice, so its trend
+# does not tell. An hour of 500 ratings or more is beyond noise by itself: 20 % are four standard errors or more.
+DROPPED = Alert(
+    name="LLMFeedbackQualityDropped",
+    severity="warning",
+    expression="""series:llm_feedback_score:avg1h < 0.8 * series:llm_feedback_score:avg1d
+and series:llm_feedback_score_count:increase1h >= 500""",
+    wait="5m",
+    hold=HOLD,
+    summary="Quality of the last hour is far below that of the day.",
+    description=f'Ratings of the last hour of {SERIES_NAME} average {{{{ $value | printf "%.3f" }}}}, '
+    "more than 20 % below those of the last day.",
+    dashboard=DASHBOARD,
+)
+
 
 def _low(threshold: str) -> str:
     """The day's average lies below ``threshold``, and at least as many ratings as the stage asks for came in the day.
@@ -110,4 +125,4 @@ and count without (tier) (series:llm_feedback_score_count:max offset 6h)""",
     dashboard=DASHBOARD,
 )
 
-ALERTS = (DECLINING, LOW, CRITICALLY_LOW, UPGRADE_NOT_TAKEN, DOWNGRADE_POSSIBLE, STOPPED)
+ALERTS = (DECLINING, DROPPED, LOW, CRITICALLY_LOW, UPGRADE_NOT_TAKEN, DOWNGRADE_POSSIBLE, STOPPED)

@@ -98,7 +98,8 @@ def _increases() -> Iterator[Rule]:
 
     ``increase`` counts from the first sample that it sees: what a series holds when it first appears (a new stage's
     first batch, or all of a store when Prometheus is new) is in no average. It spreads what it saw over the whole
-    range, so a count is not a whole number; sum and count are spread alike, so their ratio holds.
+    range, so a count is not a whole number. Sum and count are spread alike, so their ratio holds; only in the first n
+    steps of a series may it be off, by up to 0.6 / n of itself, since they may be spread differently far back to zero.
     """
     for name, steps in RANGES.items():
         for part in PARTS:

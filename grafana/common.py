@@ -62,7 +62,7 @@ def _link(name: str, uid: str) -> builders.DashboardLink:
 
 
 def alerts(name: str, expression: str, text: str) -> Annotation:
-    """Mark on every panel when alerts fired."""
+    """Mark on every panel when alerts began to fire."""
     return (
         Annotation()
         .name(name)

@@ -112,40 +112,48 @@ def series_tile() -> stat.Panel:
 
 def declining_table() -> table.Panel:
     """Where the decline alert fires."""
-    return listing(
-        "Quality declines",
-        "Series whose alert LLMFeedbackQualityDeclining fires: the newest scores lie more than 20 % below the older "
-        "ones, beyond noise. A click leads to the stage.",
-        (
-            *PLACE,
-            Column("tier", "Tier"),
-            Column("Value #B", "Trend", "percentunit", 1, TREND_STEPS),
-            Column("Value #A", "Since", "dateTimeFromNow"),
-            JOB,
-        ),
-        rows(queries.DECLINING_SINCE),
-        rows(queries.DECLINING_TREND),
-        empty="No decline",
-    ).span(10)
+    return (
+        listing(
+            "Quality declines",
+            "Series whose alert LLMFeedbackQualityDeclining fires: the newest scores lie more than 20 % below the "
+            "older ones, beyond noise. A click leads to the stage.",
+            (
+                *PLACE,
+                Column("tier", "Tier"),
+                Column("Value #B", "Trend", "percentunit", 1, TREND_STEPS),
+                Column("Value #A", "Since", "dateTimeFromNow"),
+                JOB,
+            ),
+            rows(queries.DECLINING_SINCE),
+            rows(queries.DECLINING_TREND),
+            empty="No decline",
+        )
+        .span(24)
+        .height(5)
+    )
 
 
 def alerts_table() -> table.Panel:
     """Whatever else fires."""
-    return listing(
-        "Other alerts",
-        "Every other alert of this exporter that fires. Those without a stage are about the exporter itself.",
-        (
-            Column("severity", "Severity"),
-            Column("alertname", "Alert"),
-            *PLACE,
-            Column("tier", "Tier"),
-            Column("reason", "Reason"),
-            Column("Value", "Since", "dateTimeFromNow"),
-            JOB,
-        ),
-        rows(queries.OTHERS_SINCE),
-        empty="No other alert",
-    ).span(14)
+    return (
+        listing(
+            "Other alerts",
+            "Every other alert of this exporter that fires. Those without a stage are about the exporter itself.",
+            (
+                Column("severity", "Severity"),
+                Column("alertname", "Alert"),
+                *PLACE,
+                Column("tier", "Tier"),
+                Column("reason", "Reason"),
+                Column("Value", "Since", "dateTimeFromNow"),
+                JOB,
+            ),
+            rows(queries.OTHERS_SINCE),
+            empty="No other alert",
+        )
+        .span(24)
+        .height(7)
+    )
 
 
 def worst_table() -> table.Panel:
@@ -194,7 +202,7 @@ def moves_table(title: str, why: str, direction: str) -> table.Panel:
         rows(queries.move_from(direction)),
         empty="Nothing to move",
         hidden=("Value #B",),
-    )
+    ).height(6)
 
 
 def quality_lines() -> timeseries.Panel:

@@ -189,6 +189,16 @@ CPU = ours(_rate("process_cpu_seconds_total"))
 FILES = ours(f"process_open_fds{{{EXPORTERS}}}")
 UPTIME = f"time() - ({ours(f'process_start_time_seconds{{{EXPORTERS}}}')})"
 
-# Of the exporter's own alerts: they name no workflow.
-EXPORTER_ALERTS = firing(f'{ANY_ALERT}, workflow=""')
-ALERTS_OF_STAGE = firing(ANY_ALERT, STAGE)
+
+def began(alerts: str, selector: str = JOB) -> str:
+    """When alerts began to fire, once each: as long as one fires, Grafana would draw a line at every step.
+
+    Steps are long, two hours in a week; an alert that was shorter is found by looking at the whole of a step.
+    """
+    fired = f"max_over_time({firing(alerts, selector)}[$__interval]"
+    return f"{fired}) unless {fired} offset $__interval)"
+
+
+# The exporter's own alerts name no workflow.
+EXPORTER_ALERTS = began(f'{ANY_ALERT}, workflow=""')
+ALERTS_OF_STAGE = began(ANY_ALERT, STAGE)

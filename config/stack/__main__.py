@@ -34,7 +34,7 @@ class Clock:
         """Begin now, end after ``limit`` seconds or when it is told to."""
         self.told = False
         self._began = time.monotonic()
-        self._limit = limit
+        self.limit = limit
 
     def tell(self, *_: object) -> None:
         """Let the end come; a signal handler."""
@@ -48,7 +48,7 @@ class Clock:
     @property
     def over(self) -> bool:
         """Whether to end."""
-        return self.told or self.seconds > self._limit
+        return self.told or self.seconds > self.limit
 
     def ticks(self, pause: float) -> Iterator[float]:
         """Yield the time every ``pause`` seconds, until the end."""
@@ -92,7 +92,7 @@ class Demo:
                 )
             web.post(self._where.exporter, list(live(self._random, declined=declined)))
             self._watch()
-            if now - reported >= REPORT_SECONDS:
+            if now - reported >= REPORT_SECONDS and not self.arrived:
                 reported = now
                 self._report()
 
@@ -121,7 +121,8 @@ def _start(processes: Processes, tree: Path, where: Ports, clock: Clock) -> None
     todo = servers(tree, where)
     for server in todo:
         check_free(server)
-    clock.say("Starting exporter, Prometheus and Alertmanager. Open, in a few seconds:")
+    clock.say(f"Starting exporter, Prometheus and Alertmanager, which end after {clock.limit / 60:g} min or at Ctrl-C.")
+    click.echo("       In a few seconds, open:")
     for url, content in web.pages(where).items():
         click.echo(f"       {url}\n         {content}")
     for server in todo:

@@ -19,7 +19,8 @@ STOPPED = "LLMFeedbackRatingsStopped"
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run promtool, and return what it says."""
-    return subprocess.run(["promtool", *map(str, arguments)], capture_output=True, text=True, check=False)
+    command = ["promtool", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def check_rules(*files: Path) -> subprocess.CompletedProcess[str]:
@@ -106,13 +107,13 @@ def test_every_alert_is_tested_to_fire_not_yet_to_fire_and_not_to_fire() -> None
 
 
 def test_kinds_of_cases_are_told_apart() -> None:
-    """An alert that is only seen firing has one kind, one that is seen before has two, one never seen firing a third."""
+    """An alert that is only seen firing has one kind, one seen before has two, one never seen firing a third."""
 
     def case(alert: str, at: str, *alerts: Document) -> Document:
         return {"alertname": alert, "eval_time": at, "exp_alerts": list(alerts)}
 
     one: Document = {"exp_labels": {}}
-    first = {"alert_rule_test": [case("Later", "1h1m", one), case("Later", "2m"), case("Now", "0s", one)]}
+    first = {"alert_rule_test": [case("Later", "1h1m", one), case("Later", "2m"), case("Now", "1s", one)]}
     second = {
         "alert_rule_test": [case("Never", "1m"), case("Never", "2h"), case("After", "1m", one), case("After", "5m")]
     }
@@ -137,7 +138,7 @@ def test_a_mistake_in_a_rule_makes_its_unit_tests_fail(tmp_path: Path) -> None:
 
     verdict = promtool("test", "rules", tmp_path / "tests" / "quality_declining.yml")
 
-    assert (verdict.returncode, "exp:[" in verdict.stdout) == (1, True), verdict.stdout + verdict.stderr
+    assert (verdict.returncode, "exp:[" in verdict.stderr) == (1, True), verdict.stdout + verdict.stderr
 
 
 def test_ratings_that_stop_are_judged_as_they_were_while_the_store_is_away(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,9 @@ def load() -> Document:
     """Return the file as it is shipped."""
     document: Document = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
     return document
+
+
+SERVICES: dict[str, Document] = load()["services"]
 
 
 def mounts(service: Document) -> list[Mount]:
@@ -132,3 +136,16 @@ def _is_unsafe(text: str) -> bool:
     """A variable that has a default or may be empty, or a secret that is written down."""
     rest = REQUIRED.sub("", text)
     return "$" in rest or (rest == text and bool(re.search(r"(?i)(password|secret|token)\w*=|://[^/]*@", text)))
+
+
+def run(*command: str | Path, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command, and return its exit code and all that it said."""
+    return subprocess.run(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )

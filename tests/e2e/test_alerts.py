@@ -1,51 +1,28 @@
-"""From ratings to notifications: exporters, Prometheus with the shipped rules, Alertmanager, and who is told.
+"""From ratings to notifications: who is told of what, and what is not worth a message. ``watch.py`` says how."""
 
-Everything is as shipped, but for what would take too long:
-
-- scrapes and evaluations come every second, and Alertmanager waits seconds for what belongs into one message;
-- of the alerts in HURRIED, ``for`` is 2 s and ``keep_firing_for`` 3 s; all others wait as long as they are shipped to,
-  so that a restart is as long for them as it is in life;
-- a day's average reads the last ten minutes in steps of a second, in place of a day in steps of five minutes: it sees
-  a rating at once, and nothing here is ten minutes old;
-- a view is stale after 3 s in place of 600 s.
-"""
-
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote_plus
 
-import yaml
+import pytest
 
-from alerts import exporter as exporter_alerts
-from alerts import quality
 from alerts.alert import Alert as Rule
+from alerts.exporter import STORE_DOWN, VIEW_STALE
 from alerts.links import GRAFANA, RUNBOOK
-from tests.support.alertmanager_process import AlertmanagerProcess
+from alerts.quality import CRITICALLY_LOW, DECLINING, LOW
+from tests.e2e.watch import watched
 from tests.support.exporter_process import ExporterProcess, sqlite_url
-from tests.support.http import Client
-from tests.support.prometheus_process import PrometheusProcess, shipped_rules
 from tests.support.redis_server import RedisServer
-from tests.support.waiting import eventually
-from tests.support.webhook import Alert, Notification, Webhook
+from tests.support.webhook import Alert, Notification
 
 JOB = "llm-feedback-exporter"
-LIMIT_SECONDS = 40
 RECEIVERS = {"critical": "on-call", "warning": "team", "info": "backlog"}
 
-HURRIED = {
-    rule.name
-    for rule in (
-        quality.DECLINING,
-        quality.LOW,
-        quality.CRITICALLY_LOW,
-        exporter_alerts.STORE_DOWN,
-        exporter_alerts.VIEW_STALE,
-    )
-}
+Phases = list[Counter[Notification]]
+Story = Callable[[Path], Phases]
 
 
 class Series(NamedTuple):
@@ -62,232 +39,181 @@ class Series(NamedTuple):
 
 
 ANSWER = Series("checkout & co", "answer", "cheap")
-PLAN = Series("checkout & co", "plan", "capable")
+STEADY = Series("checkout & co", "plan", "capable")
 GREETING = Series("support", "greeting", "cheap")
 FAREWELL = Series("support", "farewell", "capable")
 INVOICE = Series("billing", "invoice", "premium")
 NOISY = Series("search", "rank", "cheap")
 FEW = Series("search", "explain", "cheap")
 
-GOOD, WORSE = 0.95, 0.72
-FELL = "the newest half of its newest 100 scores averages -24.21% against the older half."
-
-
-def hurried_rules() -> dict[str, str]:
-    """Return the shipped rules, changed as this module says."""
-    texts = shipped_rules()
-    groups = yaml.safe_load(texts["alerts.yml"])
-    for rule in (rule for group in groups["groups"] for rule in group["rules"] if rule["alert"] in HURRIED):
-        rule["for"] = "2s"
-        if "keep_firing_for" in rule:
-            rule["keep_firing_for"] = "3s"
-        rule["expr"] = rule["expr"].replace("> 600", "> 3")
-    recording = texts["recording.yml"]
-    assert recording.count("[1d:5m]") == 4
-    return {"alerts.yml": yaml.safe_dump(groups), "recording.yml": recording.replace("[1d:5m]", "[10m:1s]")}
-
-
-class Watch(NamedTuple):
-    """Prometheus, Alertmanager, and who is told."""
-
-    prometheus: PrometheusProcess
-    alertmanager: AlertmanagerProcess
-    webhook: Webhook
-
-    def await_result(self, expression: str) -> None:
-        """Return as soon as an expression has a result."""
-        eventually(lambda: self.prometheus.query(expression), expression, LIMIT_SECONDS)
-
-    def await_series(self, number: int) -> None:
-        """Return as soon as so many series are known for long enough that what comes now increases them."""
-        self.await_result(f"count(series:llm_feedback_score_count:increase1d) == {number}")
-
-    def await_firing(self, rule: Rule, labels: str = "") -> None:
-        """Return as soon as Prometheus says that an alert fires."""
-        self.await_result(f'ALERTS{{alertname="{rule.name}", alertstate="firing", {labels}}}')
-
-    def await_notifications(self, number: int) -> None:
-        """Return as soon as so many have arrived since the start."""
-        eventually(lambda: len(self.webhook.notifications) >= number, f"{number} notifications", LIMIT_SECONDS)
-
-    def settle(self, marker: str) -> Notification:
-        """Let everything that is on its way arrive, and after it a notification of ``marker``, which is returned.
-
-        Rules are evaluated some times more. Then the marker waits for two seconds, in which Alertmanager looks at
-        every other group once a second.
-        """
-        begun = self._evaluations()
-        eventually(lambda: self._evaluations() >= begun + 3, "3 evaluations more", LIMIT_SECONDS)
-        self.alertmanager.send({"alertname": marker})
-        labels = frozenset({("alertname", marker)})
-        expected = Notification("team", "firing", labels, frozenset({Alert("firing", labels, frozenset())}))
-        eventually(lambda: expected in self.webhook.notifications, marker, LIMIT_SECONDS)
-        return expected
-
-    def _evaluations(self) -> int:
-        """How often every group of rules has been evaluated."""
-        with Client(self.prometheus.port) as client:
-            lines = client.get("/metrics").text.splitlines()
-        return min(int(line.split()[-1]) for line in lines if line.startswith("prometheus_rule_group_iterations_total{"))
-
-
-@contextmanager
-def watched(directory: Path, *exporters: ExporterProcess) -> Iterator[Watch]:
-    """Watch some exporters."""
-    ports = [exporter.port for exporter in exporters]
-    with (
-        Webhook() as webhook,
-        AlertmanagerProcess(directory / "alertmanager", webhook.url) as alertmanager,
-        PrometheusProcess(
-            directory / "prometheus", *ports, alertmanager=alertmanager.port, rules=hurried_rules()
-        ) as prometheus,
-    ):
-        yield Watch(prometheus, alertmanager, webhook)
-
-
-def told(status: str, rule: Rule, *about: tuple[Series | None, str]) -> Notification:
-    """One notification of ``rule``, of all that it is ``about``, each with its description."""
-    own = {"alertname": rule.name, "job": JOB}
-    alerts = set()
-    for series, description in about:
-        names = series._asdict() if series else {}
-        query = "".join(f"&var-{name}={quote_plus(names[name])}" for name in ("workflow", "stage") if series)
-        annotations = {
-            "summary": rule.summary,
-            "description": description,
-            "runbook_url": f"{RUNBOOK}#{rule.name.lower()}",
-            "dashboard_url": f"{GRAFANA}/d/{rule.dashboard}?var-job={JOB}{query}",
-        }
-        labels = {**own, "severity": rule.severity, **names}
-        alerts.add(Alert(status, frozenset(labels.items()), frozenset(annotations.items())))
-        own |= {"workflow": names["workflow"]} if series else {}
-    return Notification(RECEIVERS[rule.severity], status, frozenset(own.items()), frozenset(alerts))
-
-
-def declining(status: str, *all_series: Series) -> Notification:
-    """All of these fell from GOOD to WORSE."""
-    about = [(each, f"Ratings of {each.workflow}/{each.stage} on tier {each.tier} fell: {FELL}") for each in all_series]
-    return told(status, quality.DECLINING, *about)
-
-
-def low(status: str, rule: Rule, average: str) -> Notification:
-    """INVOICE is low, or critically low."""
-    end = "below" if rule is quality.LOW else "more than 0.2 below"
-    text = f"Ratings of the last day of billing/invoice on tier premium average {average}, {end} the stage's quality_threshold."
-    return told(status, rule, (INVOICE, text))
-
-
-def store_down(status: str) -> Notification:
-    """Both replicas have lost their store."""
-    text = f"2 exporter(s) of job {JOB} cannot read or write the store: ratings are answered with 503, and what is shown is the last known view."
-    return told(status, exporter_alerts.STORE_DOWN, (None, text))
+FALLING = (ANSWER, GREETING, FAREWELL)
+# A fall by a quarter, to what is still above the threshold of 0.7.
+GOOD, WORSE = [0.95] * 50, [0.72] * 50
 
 
 def post(exporter: ExporterProcess, *ratings: list[dict[str, Any]]) -> None:
-    """Post ratings at once."""
+    """Post ratings, all at once."""
     entries = [entry for each in ratings for entry in each]
     with exporter.client() as client:
         answer = client.post(entries)
     assert (answer.status, answer.json["accepted"]) == (202, len(entries)), answer.text
 
 
-def test_who_is_told_of_quality_that_falls(tmp_path: Path) -> None:
-    """Each trouble is told once, to the right receiver, grouped by workflow; the lesser is silent; all else is quiet.
-
-    Neither a restart of the exporter nor its replacement by another one is told, or ends what fires.
-    """
-    url = sqlite_url(tmp_path)
-    one, two = ExporterProcess(tmp_path / "one", url), ExporterProcess(tmp_path / "two", url)
-    falling = (ANSWER, GREETING, FAREWELL)
-    with one, watched(tmp_path, one) as watch:
+def quality_falls(directory: Path) -> Phases:
+    """Stages get worse in several ways, the exporter is restarted and replaced, and most stages recover."""
+    one, two = (ExporterProcess(directory / name, sqlite_url(directory)) for name in ("one", "two"))
+    with one, watched(directory, one) as watch:
         post(
             one,
-            *(series.rated(*[GOOD] * 50) for series in (*falling, PLAN)),
+            *(series.rated(*GOOD) for series in (*FALLING, STEADY)),
             INVOICE.rated(*[0.4] * 30),
+            # The newest half averages a quarter less than the older half, but so few 0 and 1 may do so by chance.
             NOISY.rated(*[1, 1, 1, 1, 0] * 3, *[1, 0, 1, 0, 1] * 3),
-            FEW.rated(*[GOOD] * 10),
+            FEW.rated(*[0.95] * 10),
         )
         watch.await_series(7)
+        worse = [series.rated(*WORSE) for series in FALLING]
+        post(one, *worse, STEADY.rated(*GOOD), INVOICE.rated(*[0.4] * 20), FEW.rated(*[0.3] * 9))
+        watch.await_told(3)
 
-        post(
-            one,
-            *(series.rated(*[WORSE] * 50) for series in falling),
-            PLAN.rated(*[GOOD] * 50),
-            INVOICE.rated(*[0.4] * 20),
-            FEW.rated(*[0.3] * 9),
-        )
-        watch.await_notifications(3)
-        one.restart()
+        one.kill()
+        watch.await_result("up == 0")
+        one.start()
+        watch.await_exporters(1)
         with two:
             watch.prometheus.scrape(one.port, two.port)
-            watch.await_result("count(up == 1) == 2")
-            post(two, INVOICE.rated(*[0.2] * 50))
+            watch.await_exporters(2)
             one.stop()
             watch.prometheus.scrape(two.port)
-            watch.await_result("count(up) == 1")
-            watch.await_firing(quality.DECLINING, 'workflow="billing"')
-            meanwhile = watch.settle("Replaced")
+            watch.await_exporters(1)
+            post(two, INVOICE.rated(*[0.2] * 50))
+            watch.await_firing(DECLINING, f'workflow="{INVOICE.workflow}"')
+            fallen = watch.settle()
 
-            post(two, *(series.rated(*[GOOD] * 100) for series in falling), INVOICE.rated(*[0.9] * 110))
-            watch.await_notifications(8)
-            end = watch.settle("End")
+            post(two, *(series.rated(*GOOD * 2) for series in FALLING), INVOICE.rated(*[0.9] * 110))
+            watch.await_told(4)
+            return [fallen, watch.settle()]
 
-    # Prometheus tells Alertmanager of the number anew once a minute.
-    (left_over,) = {low("firing", quality.LOW, each) for each in ("0.400", "0.257", "0.650")} & {
-        *watch.webhook.notifications
+
+def store_goes_away(directory: Path) -> Phases:
+    """A stage gets worse, two replicas lose their store and are restarted, the store returns, all is well."""
+    redis = RedisServer(directory / "redis", "--appendonly", "yes", "--appendfsync", "always")
+    one, two = (ExporterProcess(directory / name, redis.url) for name in ("one", "two"))
+    with redis, one, two, watched(directory, one, two) as watch:
+        post(one, ANSWER.rated(*GOOD), STEADY.rated(*GOOD))
+        watch.await_series(2)
+        watch.await_exporters(2)
+        post(one, ANSWER.rated(*WORSE))
+        watch.await_told(1)
+
+        redis.kill()
+        watch.await_told(2)
+        watch.await_firing(VIEW_STALE)
+        for replica in (one, two):
+            replica.kill()
+            watch.await_result("up == 0")
+            replica.launch()
+            watch.await_exporters(2)
+        away = watch.settle()
+
+        redis.start()
+        watch.await_told(1)
+        back = watch.settle()
+
+        post(one, ANSWER.rated(*GOOD * 2))
+        watch.await_told(1)
+        return [away, back, watch.settle()]
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Story, Future[Phases]]]:
+    """Live through both stories at the same time, since most of each is waiting."""
+    with ThreadPoolExecutor() as pool:
+        yield {
+            story: pool.submit(story, tmp_path_factory.mktemp("story")) for story in (quality_falls, store_goes_away)
+        }
+
+
+def told(status: str, rule: Rule, about: dict[Series | None, str]) -> Notification:
+    """One notification, of one workflow or of none, with each series that it is about and the description of that."""
+    alerts = set()
+    group = {"alertname": rule.name, "job": JOB}
+    for series, description in about.items():
+        names = series._asdict() if series else {}
+        query = "".join(f"&var-{name}={quote_plus(names[name])}" for name in ("workflow", "stage") if names)
+        annotations = {
+            "summary": rule.summary,
+            "description": description,
+            "runbook_url": f"{RUNBOOK}#{rule.name.lower()}",
+            "dashboard_url": f"{GRAFANA}/d/{rule.dashboard}?var-job={JOB}{query}",
+        }
+        labels = {"alertname": rule.name, "job": JOB, "severity": rule.severity, **names}
+        alerts.add(Alert(status, frozenset(labels.items()), frozenset(annotations.items())))
+        group |= {"workflow": series.workflow} if series else {}
+    return Notification(RECEIVERS[rule.severity], status, frozenset(group.items()), frozenset(alerts))
+
+
+def declining(status: str, *fallen: Series) -> Notification:
+    """These fell from GOOD to WORSE."""
+    end = "fell: the newest half of its newest 100 scores averages -24.21% against the older half."
+    about: dict[Series | None, str] = {
+        each: f"Ratings of {each.workflow}/{each.stage} on tier {each.tier} {end}" for each in fallen
     }
-    assert Counter(watch.webhook.notifications) == Counter(
+    return told(status, DECLINING, about)
+
+
+def low(status: str, rule: Rule, average: str) -> Notification:
+    """INVOICE is low, or critically low."""
+    below = "below" if rule is LOW else "more than 0.2 below"
+    begin = "Ratings of the last day of billing/invoice on tier premium average"
+    return told(status, rule, {INVOICE: f"{begin} {average}, {below} the stage's quality_threshold."})
+
+
+def store_down(status: str, number: int) -> Notification:
+    """So many replicas have lost their store."""
+    text = (
+        f"{number} exporter(s) of job {JOB} cannot read or write the store: ratings are answered with 503, "
+        "and what is shown is the last known view."
+    )
+    return told(status, STORE_DOWN, {None: text})
+
+
+def test_who_is_told_of_quality_that_falls(stories: dict[Story, Future[Phases]]) -> None:
+    """Each trouble is told once, to the right receiver, grouped by workflow; the lesser is silent; all else is quiet.
+
+    Neither a restart of the exporter nor its replacement by another is told, or ends what fires. Recovery is told
+    once, and what is left then of a trouble is told as the lesser one.
+    """
+    fallen, recovered = stories[quality_falls].result()
+    # Prometheus tells Alertmanager of a new number once a minute: this is the first average, or a later one.
+    left = {low("firing", LOW, average) for average in ("0.400", "0.257", "0.650")} & recovered.keys()
+
+    assert fallen == Counter(
         [
             declining("firing", ANSWER),
             declining("firing", GREETING, FAREWELL),
-            low("firing", quality.CRITICALLY_LOW, "0.400"),
-            meanwhile,
-            declining("resolved", ANSWER),
-            declining("resolved", GREETING, FAREWELL),
-            low("resolved", quality.CRITICALLY_LOW, "0.257"),
-            left_over,
-            end,
+            low("firing", CRITICALLY_LOW, "0.400"),
         ]
     )
+    assert recovered == Counter(
+        [
+            declining("resolved", ANSWER),
+            declining("resolved", GREETING, FAREWELL),
+            low("resolved", CRITICALLY_LOW, "0.257"),
+            *left,
+        ]
+    )
+    assert len(left) == 1
 
 
-def test_who_is_told_of_a_store_that_is_away(tmp_path: Path) -> None:
-    """Of two replicas that lose their store one message comes, none of old views, and what fires goes on firing.
+def test_who_is_told_of_a_store_that_is_away(stories: dict[Story, Future[Phases]]) -> None:
+    """Of two replicas without their store one message comes, and none of old views; it ends when the store is back.
 
-    Nor does it end when an exporter restarts meanwhile; it ends when quality has recovered.
+    What fired before goes on firing, though no exporter that is left has ever seen it, until the quality has recovered.
     """
-    redis = RedisServer(tmp_path / "redis", "--appendonly", "yes", "--appendfsync", "always")
-    replicas = [ExporterProcess(tmp_path / name, redis.url) for name in ("one", "two")]
-    with redis, replicas[0] as one, replicas[1] as two, watched(tmp_path, one, two) as watch:
-        post(one, ANSWER.rated(*[GOOD] * 50), PLAN.rated(*[GOOD] * 50))
-        watch.await_series(2)
-        watch.await_result("count(up == 1) == 2")
-        post(one, ANSWER.rated(*[WORSE] * 50))
-        watch.await_notifications(1)
+    away, back, recovered = stories[store_goes_away].result()
 
-        redis.kill()
-        watch.await_notifications(2)
-        watch.await_firing(exporter_alerts.VIEW_STALE)
-        one.kill()
-        one.launch()
-        one.wait_status("/-/healthy", 200)
-        watch.await_result("count(up == 1) == 2")
-        away = watch.settle("Away")
-
-        redis.start()
-        watch.await_notifications(4)
-        back = watch.settle("Back")
-
-        post(one, ANSWER.rated(*[GOOD] * 100))
-        watch.await_notifications(6)
-        end = watch.settle("End")
-
-    assert watch.webhook.notifications == [
-        declining("firing", ANSWER),
-        store_down("firing"),
-        away,
-        store_down("resolved"),
-        back,
-        declining("resolved", ANSWER),
-        end,
-    ]
+    assert away == Counter([declining("firing", ANSWER), store_down("firing", 2)])
+    # Whichever comes back first, the number is the last one that was true.
+    assert back in (Counter([store_down("resolved", number)]) for number in (1, 2))
+    assert recovered == Counter([declining("resolved", ANSWER)])

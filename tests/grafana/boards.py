@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tests.grafana.panels import Dashboard, Panel, Series, load, panels
-from tests.grafana.substitution import ALL, Period, Value, Variable, intervals, period, query
+from tests.grafana.substitution import Period, Value, Variable, intervals, period, query
 from tests.grafana.watched import Watched
 
 LABEL_VALUES = re.compile(r"label_values\((?:(?P<selector>.+),\s*)?(?P<label>\w+)\)")
@@ -98,12 +98,19 @@ def _shown(
 
 
 def _annotation(
-    watched: Watched, dashboard: Dashboard, annotation: dict[str, Any], variables: Mapping[str, Variable], *, quotes: bool
+    watched: Watched,
+    dashboard: Dashboard,
+    annotation: dict[str, Any],
+    variables: Mapping[str, Variable],
+    *,
+    quotes: bool,
 ) -> Shown:
     time = period(watched.now, dashboard["time"]["from"], ANNOTATION_POINTS, annotation["step"])
     expression = intervals(query(annotation["expr"], variables, quotes=quotes), time)
     target = {"refId": "annotation", "legendFormat": annotation["titleFormat"], "instant": False}
-    return Shown(annotation, annotation["name"], time, list(_result(watched, target, expression, time)), {"": expression})
+    return Shown(
+        annotation, annotation["name"], time, list(_result(watched, target, expression, time)), {"": expression}
+    )
 
 
 def _result(watched: Watched, target: dict[str, Any], expression: str, time: Period) -> Iterator[Series]:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 
 from tests.grafana.boards import Shown
 from tests.grafana.panels import Series, UnknownFieldError, referred, table
@@ -75,7 +76,7 @@ def _heatmap(shown: Shown) -> Iterator[str]:
     ordered = sorted(shown.series, key=lambda series: float(series.name))
     if len(ordered) < 2:
         yield f"{len(ordered)} buckets"
-    for below, above in zip(ordered, ordered[1:], strict=False):
+    for below, above in pairwise(ordered):
         lower, upper = dict(below.points), dict(above.points)
         if lower.keys() != upper.keys():
             yield f"buckets {below.name} and {above.name} have different times"

@@ -5,12 +5,14 @@ it showed goes into blocks by ``promtool tsdb create-blocks-from openmetrics``, 
 over them by ``promtool tsdb create-blocks-from rules``, as whoever adds rules to a Prometheus with a past does.
 """
 
+import json
 import math
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,7 +27,9 @@ from exporter.store import open_store
 from exporter.store.base import Store
 from exporter.telemetry import Telemetry
 from exporter.view import View
+from tests.grafana.panels import FOLDER
 from tests.grafana.rated import DAY, DAYS, HOUR, ratings
+from tests.support.http import Client
 
 Rule = dict[str, Any]
 
@@ -37,7 +41,7 @@ STARTED = re.compile(rb"^process_start_time_seconds .*", re.MULTILINE)
 # While this is 1, as it always was, it is as if no rule read it.
 STORE_UP = "job:llm_feedback_exporter_store_up:max"
 # Rules are evaluated as often: a look-up finds what is 5 minutes old, and a rate over 5 minutes needs two samples.
-EVERY, EVERY_RATE = "4m", "2m"
+EVERY, EVERY_RATE = 280, 120
 RATED = re.compile(r":rate5m$|^series:llm_feedback_score_(count|sum|bucket):max$")
 # What an exporter counts of its own traffic is known of so many seconds, and a second one runs as long.
 RECENT, SECOND = DAY, 6 * HOUR
@@ -49,7 +53,7 @@ def scrapes(end: int) -> Iterator[int]:
     for hour in range(end - DAYS * DAY, end - 8 * DAY, HOUR):
         on_the_hour = hour - hour % HOUR
         yield from (on_the_hour - 480, on_the_hour - 240)
-    yield from range(end - 8 * DAY, end - RECENT, 240)
+    yield from range(end - 8 * DAY, end - RECENT, EVERY)
     yield from range(end - RECENT, end + 1, 60)
 
 
@@ -77,7 +81,7 @@ def _shown(rated: Sequence[Feedback], end: int) -> Iterator[tuple[int, list[byte
     """Live through the ratings: what each exporter shows at each scrape."""
     with closing(open_store("sqlite://")) as store:
         view = View(store, Rules())
-        exposition, replicas = Exposition(view), [Replica(view, store, end - age) for age in (RECENT, SECOND)]
+        exposition, replicas = Exposition(view), [Replica(view, store, end, age) for age in (RECENT, SECOND)]
         place = 0
         for second in scrapes(end):
             begin = place
@@ -85,39 +89,37 @@ def _shown(rated: Sequence[Feedback], end: int) -> Iterator[tuple[int, list[byte
                 place += 1
             store.append(rated[begin:place], second * MILLION)
             view.refresh(second * MILLION)
-            quality = exposition.render()
-            running = [replica for replica in replicas if second > replica.started] or [None]
-            for replica, accepted in zip(running, _shared(place - begin, len(running)), strict=True):
-                if replica:
-                    replica.serve(accepted, (end - second) / HOUR)
-            yield second, [quality + (replica.render() if replica else LONG_AGO) for replica in running]
-
-
-def _shared(number: int, among: int) -> list[int]:
-    return [(number + place) // among for place in range(among)]
+            running = [replica for replica in replicas if second > replica.started]
+            for replica in running:
+                replica.serve((end - second) / HOUR, len(running))
+            own = [replica.render() for replica in running] or [LONG_AGO]
+            yield second, [exposition.render() + each for each in own]
 
 
 class Replica:
     """What one exporter counts of its own traffic, from its start on."""
 
-    def __init__(self, view: View, store: Store, started: int) -> None:
-        """Start at ``started``, in seconds."""
-        self.started = started
-        self._telemetry = Telemetry(view, store, started * MILLION)
-        self._chance = Random(started)
+    def __init__(self, view: View, store: Store, end: int, age: int) -> None:
+        """Start ``age`` seconds before the end."""
+        self.started = end - age
+        self._telemetry = Telemetry(view, store, self.started * MILLION)
+        self._chance = Random(age)
 
-    def serve(self, accepted: int, hours_ago: float) -> None:
-        """Requests between two scrapes: ratings, scrapes, routers that ask; for an hour, a client that sends rubbish."""
+    def serve(self, hours_ago: float, among: int) -> None:
+        """Requests between two scrapes, fewer by night; lately a client sends rubbish."""
         chance, telemetry = self._chance, self._telemetry
-        rejected = {reason: 1 for reason in REJECT_REASONS[:3] if chance.random() < 0.02}
-        if 2 < hours_ago < 3:
-            rejected["unknown_tier"] = 1
-        telemetry.rated(accepted, int(chance.random() < 0.05), rejected)
-        telemetry.read_succeeded(chance.lognormvariate(-6.2, 0.3))
+        busy = (1 + 0.7 * math.cos(hours_ago / 24 * math.tau)) / among
+        accepted, asked = (round(chance.gauss(mean * busy, mean / 10)) for mean in (30, 20))
+        rejected = {reason: 1 for reason in REJECT_REASONS[:3] if chance.random() < 0.05}
+        if hours_ago < 3.5:
+            rejected["unknown_tier"] = chance.randint(2, 5)
+        telemetry.rated(accepted, int(chance.random() < 0.3), rejected)
+        for _ in range(asked):
+            telemetry.read_succeeded(chance.lognormvariate(-6.2, 0.3))
         for handler, code, number in (
-            ("/api/v1/feedback", 202, accepted),
-            ("/api/v1/feedback", 400, len(rejected)),
-            ("/api/v1/recommendation", 200, 3 + int(2 * math.sin(hours_ago))),
+            ("/api/v1/feedback", 202, accepted // 3),
+            ("/api/v1/feedback", 400, sum(rejected.values())),
+            ("/api/v1/recommendation", 200, asked),
             ("/metrics", 200, 1),
         ):
             for _ in range(number):
@@ -130,7 +132,7 @@ class Replica:
 
 
 def add_raw(path: Path, data: Path) -> None:
-    """Add blocks of raw series to the database ``data``."""
+    """Add blocks of what is written in OpenMetrics to the database ``data``."""
     _run(*BLOCKS, "openmetrics", "--quiet", path, data)
 
 
@@ -150,8 +152,23 @@ def add_recorded(data: Path, end: int, directory: Path, served: Callable[[], Abs
                 f"--end={end}",
                 f"--output-dir={data}",
             )
-            for _ in threads.map(lambda file: _run(*BLOCKS, "rules", *options, file), files):
-                pass
+            list(threads.map(partial(_run, *BLOCKS, "rules", *options), files))
+
+
+def add_active(data: Path, end: int, directory: Path, served: Callable[[], AbstractContextManager[int]]) -> None:
+    """Add a block that says since when each alert fires, for Prometheus to go on from when it starts."""
+    query = f"count_over_time(ALERTS[{DAYS}d]) and ALERTS"
+    with served() as port, Client(port) as client:
+        firing = client.get("/api/v1/query", {"query": query, "time": end}).json["data"]["result"]
+    path = directory / "active.om"
+    with path.open("w", encoding="utf-8") as file:
+        for alert in firing:
+            del alert["metric"]["alertstate"]
+            labels = ",".join(f"{name}={json.dumps(value)}" for name, value in alert["metric"].items())
+            since = end - EVERY * int(alert["value"][1])
+            file.writelines(f"ALERTS_FOR_STATE{{{labels}}} {since} {second}\n" for second in (end - HOUR // 2, end))
+        file.write("# EOF\n")
+    add_raw(path, data)
 
 
 def _files(directory: Path, number: int, rules: list[Rule]) -> Iterator[Path]:
@@ -161,14 +178,14 @@ def _files(directory: Path, number: int, rules: list[Rule]) -> Iterator[Path]:
     for part, (interval, group) in enumerate(((EVERY_RATE, often), (EVERY, seldom[::2]), (EVERY, seldom[1::2]))):
         if group:
             path = directory / f"pass{number}-{part}.yml"
-            groups = [{"name": "history", "interval": interval, "rules": group}]
+            groups = [{"name": "history", "interval": f"{interval}s", "rules": group}]
             path.write_text(yaml.safe_dump({"groups": groups}), encoding="utf-8")
             yield path
 
 
 def passes() -> list[list[Rule]]:
     """The recording rules in the order in which they read each other, and the alerts as rules at the end."""
-    waiting = _rules("recording.yml")
+    waiting = _needed(_rules("recording.yml"))
     done: set[str] = {STORE_UP}
     ordered = []
     while waiting:
@@ -179,6 +196,16 @@ def passes() -> list[list[Rule]]:
         done |= {rule["record"] for rule in ready}
         waiting = [rule for rule in waiting if rule not in ready]
     return [*ordered, [_fired(alert) for alert in _rules("alerts.yml")]]
+
+
+def _needed(rules: list[Rule]) -> list[Rule]:
+    """Leave out the rules that no alert and no dashboard reads, directly or by others."""
+    texts = [rule["expr"] for rule in _rules("alerts.yml")]
+    texts += [path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")]
+    read = set(RECORDED.findall("\n".join(texts)))
+    while more := {name for rule in rules if rule["record"] in read for name in _reads(rule)} - read:
+        read |= more
+    return [rule for rule in rules if rule["record"] in read]
 
 
 def _rules(name: str) -> list[Rule]:

@@ -161,7 +161,7 @@ def _targets(panel: Panel) -> Iterator[str]:
 
 def _parsed(expression: str) -> promql.Expr | None:
     try:
-        return promql.parse(expression.replace("$__rate_interval", f"{RATE_INTERVAL}s"))
+        return promql.parse(expression.replace("$__rate_interval", f"{RATE_INTERVAL}s").replace("$__interval", "1m"))
     except ValueError:
         return None
 

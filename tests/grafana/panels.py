@@ -70,7 +70,9 @@ def table(panel: Panel, series: Sequence[Series]) -> Table:
     (rows,) = frames
     headings = headings or {field: field for field in _fields(frames)}
     displayed = _displayed(panel)
-    return Table({field: displayed.get(field, displayed.get(heading, heading)) for field, heading in headings.items()}, rows)
+    return Table(
+        {field: displayed.get(field, displayed.get(heading, heading)) for field, heading in headings.items()}, rows
+    )
 
 
 def _displayed(panel: Panel) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Who rated what for three weeks: a few stages, each with a story that a dashboard has to tell."""
+"""Who rated what for weeks: a few stages, each with a story that a dashboard has to tell."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from exporter.domain import MILLION, Feedback, SeriesKey
 
 HOUR = 3600
 DAY = 24 * HOUR
-DAYS = 21
+DAYS = 17
 # What HTTP takes: ratings of the last week, an hour short of it, since that goes on while they are posted.
 POSTED = 7 * DAY - HOUR
 
@@ -31,20 +31,20 @@ class Rated(NamedTuple):
 
 
 RATED = (
-    # Falls since this morning: its decline alert fires.
-    Rated("code-review", "analysis", "cheap", 8, ((DAYS, 0.82), (6, 0.86), (0.2, 0.5))),
-    Rated("code-review", "analysis", "capable", 2, ((DAYS, 0.9),)),
+    # Falls since this morning: its decline alert has fired for hours.
+    Rated("code-review", "analysis", "cheap", 5, ((DAYS, 0.82), (6, 0.86), (0.33, 0.52))),
+    Rated("code-review", "analysis", "capable", 4, ((DAYS, 0.9),)),
     # Got better week by week, and now a cheaper tier would do.
-    Rated("code-review", "summary", "premium", 5, ((DAYS, 0.84), (14, 0.9), (7, 0.96))),
-    Rated("code-review", "summary", "capable", 2, ((DAYS, 0.88), (7, 0.93))),
+    Rated("code-review", "summary", "premium", 10, ((DAYS, 0.84), (14, 0.9), (7, 0.96))),
+    Rated("code-review", "summary", "capable", 4, ((DAYS, 0.88), (7, 0.93))),
     # Moved from cheap to capable three days ago.
-    Rated("support-chat", "answer", "cheap", 6, ((DAYS, 0.78), (9, 0.64), (3, math.nan))),
-    Rated("support-chat", "answer", "capable", 6, ((3, 0.84),)),
-    Rated(ODD_WORKFLOW, ODD_STAGE, "capable", 3, ((DAYS, 0.8), (10, 0.74))),
-    Rated(ODD_WORKFLOW, NEAR_STAGE, "cheap", 2, ((DAYS, 0.86),)),
-    Rated(NEAR_WORKFLOWS[0], ODD_STAGE, "cheap", 2, ((DAYS, 0.79),)),
+    Rated("support-chat", "answer", "cheap", 12, ((DAYS, 0.78), (9, 0.64), (3, math.nan))),
+    Rated("support-chat", "answer", "capable", 12, ((3, 0.84),)),
+    Rated(ODD_WORKFLOW, ODD_STAGE, "capable", 6, ((DAYS, 0.8), (10, 0.74))),
+    Rated(ODD_WORKFLOW, NEAR_STAGE, "cheap", 4, ((DAYS, 0.86),)),
+    Rated(NEAR_WORKFLOWS[0], ODD_STAGE, "cheap", 4, ((DAYS, 0.79),)),
     # Below the threshold for long: a tier up is recommended.
-    Rated(NEAR_WORKFLOWS[1], ODD_STAGE, "cheap", 3, ((DAYS, 0.76), (11, 0.45))),
+    Rated(NEAR_WORKFLOWS[1], ODD_STAGE, "cheap", 6, ((DAYS, 0.76), (11, 0.45))),
 )
 
 

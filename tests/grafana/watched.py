@@ -1,4 +1,4 @@
-"""A Prometheus that has watched an exporter for three weeks, and goes on watching two replicas of it."""
+"""A Prometheus that has watched an exporter for weeks, and goes on watching two replicas of it."""
 
 import json
 import re
@@ -66,7 +66,8 @@ class Prometheus(PrometheusProcess):
     def __init__(self, directory: Path, *exporters: int, rules: dict[str, str]) -> None:
         """Start nothing yet."""
         super().__init__(directory, *exporters, rules=rules)
-        self._command.append("--storage.tsdb.retention.time=60d")
+        # With the second, an alert that waits only a second has been active since before the start all the same.
+        self._command += ["--storage.tsdb.retention.time=60d", "--rules.alert.for-grace-period=0s"]
 
     def scrape(self, *exporters: int) -> None:
         """Scrape the exporters at these ports."""
@@ -122,6 +123,7 @@ def _remember(directory: Path, end: int) -> None:
     history.add_raw(raw, data)
     raw.unlink()
     history.add_recorded(data, end, directory, served)
+    history.add_active(data, end, directory, served)
 
 
 def _impatient_rules() -> dict[str, str]:

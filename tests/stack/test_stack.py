@@ -125,10 +125,13 @@ def test_the_alert_arrives_and_nothing_stays(tree: Tree, tmp_path: Path) -> None
 
 def test_an_alert_is_told_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """An alert whose description follows its value is told when it arrives, and not at every change."""
-    values = iter(["-50%", "-40%"])
-    told = {("Falling", "a/b/cheap"): lambda: web.Alert("warning", f"It fell by {next(values)}.", "team")}
+    values = ["-50%", "-40%"]
+
+    def arrived(_: str) -> dict[tuple[str, str], web.Alert]:
+        return {("Falling", "a/b/cheap"): web.Alert("warning", f"It fell by {values.pop(0)}.", "team")}
+
     monkeypatch.setattr(web, "rule_states", lambda _: {})
-    monkeypatch.setattr(web, "arrived", lambda _: {key: alert() for key, alert in told.items()})
+    monkeypatch.setattr(web, "arrived", arrived)
     demo = Demo(Ports("", "", ""), Clock(60), calm=0)
 
     demo._watch()
@@ -139,7 +142,7 @@ def test_an_alert_is_told_once(capsys: pytest.CaptureFixture[str], monkeypatch: 
         "       It fell by -50%.\n"
         "       It goes to receiver team.\n"
     )
-    assert next(values, None) is None
+    assert values == []
 
 
 def test_it_ends_by_itself(tree: Tree, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class AlertmanagerProcess(Process):
         with Client(self.port) as client:
             return list(client.get("/api/v2/alerts").json)
 
-    def send(self, *alerts: dict[str, str]) -> None:
+    def fire(self, *alerts: dict[str, str]) -> None:
         """Let alerts with these labels fire, beside what Prometheus sends."""
         body = json.dumps([{"labels": labels} for labels in alerts]).encode()
         with Client(self.port) as client:
