@@ -76,8 +76,11 @@ def test_the_router_in_python(exporter: ExporterProcess) -> None:
 
 
 def test_the_scrape_job() -> None:
-    """The README's scrape job is the one that config/prometheus.yml ships."""
+    """The README's scrape job is the one that config/prometheus.yml ships, with the targets that ship with it."""
     shipped = yaml.safe_load((ROOT / "config/prometheus.yml").read_text("utf-8"))
     shown = yaml.safe_load(block("## Scrape it", "yaml"))
 
-    assert shown["scrape_configs"] == shipped["scrape_configs"]
+    targets = yaml.safe_load((ROOT / "config/targets/exporters.yml").read_text("utf-8"))
+    (job,) = shipped["scrape_configs"]
+    assert job.pop("file_sd_configs") == [{"files": ["targets/exporters.yml"]}]
+    assert shown["scrape_configs"] == [{**job, "static_configs": targets}]

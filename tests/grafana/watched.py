@@ -40,7 +40,7 @@ class Watched(NamedTuple):
     port: int
     now: int
 
-    def get(self, path: str, parameters: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    def get(self, path: str, parameters: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON holds
         """Ask the API of Prometheus, and return the data; an error or a warning is a failure."""
         with Client(self.port) as client:
             answer = client.get(path, parameters)
