@@ -128,76 +128,85 @@ def test_kinds_of_cases_are_told_apart() -> None:
 
 
 def test_a_mistake_in_a_rule_makes_its_unit_tests_fail(tmp_path: Path) -> None:
-    """A falling trend that is to be twice as steep as it should is seen by the tests of the alert."""
+    """An alert on low quality that fires on high quality is seen by its tests."""
+    case = "tests/quality_low_day.yml"
     (tmp_path / "tests").mkdir()
-    for name in ("recording.yml", "alerts.yml", "tests/quality_declining.yml"):
+    for name in ("recording.yml", "alerts.yml", case):
         text = (FOLDER / name).read_text(encoding="utf-8")
-        (tmp_path / name).write_text(
-            text.replace("quality_trend:max < -0.2", "quality_trend:max < -0.5"), encoding="utf-8"
-        )
+        (tmp_path / name).write_text(text.replace("score:avg1d <", "score:avg1d >"), encoding="utf-8")
 
-    verdict = promtool("test", "rules", tmp_path / "tests" / "quality_declining.yml")
+    verdict = promtool("test", "rules", tmp_path / case)
 
     assert (verdict.returncode, "exp:[" in verdict.stderr) == (1, True), verdict.stdout + verdict.stderr
 
 
 def test_ratings_that_stop_are_judged_as_they_were_while_the_store_is_away(tmp_path: Path) -> None:
-    """A night's outage that lasts until noon lets the alert neither begin for what is usual then, nor end.
-
-    Eight days at steps of less than five minutes, since a rule must find its last result: only the rules that the
-    alert needs are evaluated.
-    """
+    """An outage from four in the morning to noon lets the alert neither begin, whatever is usual then, nor end."""
     night, day, evening = 120, 180, 60
     before = 8 * (night + day + evening)
-    outage, after = range(before + 60, before + 180), 60
+    start, end, after = before + 60, before + 180, 60
     usual, total = [], 0
     for _ in range(8):
         usual += [f"{total}x{night - 1}", f"{total + 1}+1x{day - 1}", f"{total + day}x{evening - 1}"]
         total += day
-    series = {
-        "llm_feedback_exporter_store_up": f"1x{outage.start - 1} 0x{len(outage) - 1} 1x{after}",
-        _count("daily"): " ".join(usual) + f" {total}x{outage.stop - before - 1} {total + 1}+1x{after}",
-        # Its ratings stopped at 16 o'clock of the day before.
-        _count("stopped"): f"0+1x{before - 121} {before - 121}x{outage.stop - before + 120 + after}",
+    counts = {
+        "daily": " ".join(usual) + f" {total}x{end - before - 1} {total + 1}+1x{after}",
+        "always": f"0+1x{start - 1} {start - 1}x{end - start - 1} {start}+1x{after}",
+        # Its last rating came at 16 o'clock of the day before.
+        "stopped": f"0+1x{before - 121} {before - 121}x{end - before + 120 + after}",
     }
-    moments = {"before": outage.start - 1, "first": outage.start, "last": outage.stop - 1, "after": outage.stop}
-    verdict = _tested(
-        tmp_path,
-        {_labelled(name): values for name, values in series.items()},
-        [
-            {
-                "expr": f'count by (stage) (ALERTS{{alertname="{STOPPED}", alertstate="firing"}})',
-                "eval_time": f"{4 * moment}m",
-                "exp_samples": [{"labels": '{stage="stopped"}', "value": 1}],
-            }
-            for moment in moments.values()
+    series = {"llm_feedback_exporter_store_up": f"1x{start - 1} 0x{end - start - 1} 1x{after}"}
+    series |= {_of(stage, "llm_feedback_score_count"): values for stage, values in counts.items()}
+
+    _assert_firing(tmp_path, ALERTS[STOPPED], series, "stopped", [start - 1, start, end - 1, end])
+
+
+def test_low_quality_stays_low_while_the_store_is_away_for_more_than_a_day(tmp_path: Path) -> None:
+    """Neither the average nor the number of ratings of the last day goes with the day."""
+    start, end, after = 30, 420, 10
+    series = {
+        "llm_feedback_exporter_store_up": f"1x{start - 1} 0x{end - start - 1} 1x{after}",
+        _of("low", "llm_feedback_score_count"): f"0+1x{start - 1} {start - 1}x{end - start + after}",
+        _of("low", "llm_feedback_score_sum"): f"0+0.6x{start - 1} {0.6 * (start - 1)}x{end - start + after}",
+        _of("low", "llm_feedback_quality_threshold"): f"0.7x{end + after}",
+        _of("low", "llm_feedback_min_samples"): f"10x{end + after}",
+    }
+
+    _assert_firing(tmp_path, ALERTS["LLMFeedbackQualityLow"], series, "low", [start - 1, start, end - 1])
+
+
+def _of(stage: str, metric: str) -> str:
+    return f'{metric}{{workflow="chat", stage="{stage}", tier="cheap"}}'
+
+
+def _assert_firing(
+    directory: Path, alert: Document, series: Mapping[str, str], stage: str, moments: Iterable[int]
+) -> None:
+    """Assert that an alert fires for one stage alone at some steps.
+
+    They are four minutes long, since a rule finds its last result within five; over days that costs too much for all
+    rules, so only those that the alert needs are evaluated.
+    """
+    rules = [{"record": name, "expr": RECORDINGS[name]} for name in RECORDINGS if name in _needed(alert["expr"])]
+    _written(directory / "rules.yml", {"groups": [{"name": "needed", "rules": [*rules, alert]}]})
+    firing = f'count by (stage) (ALERTS{{alertname="{alert["alert"]}", alertstate="firing"}})'
+    expected = [{"labels": f'{{stage="{stage}"}}', "value": 1}]
+    test = {
+        "interval": "4m",
+        "input_series": [{"series": _labelled(name), "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {"expr": firing, "eval_time": f"{4 * moment}m", "exp_samples": expected} for moment in moments
         ],
-    )
+    }
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": "4m", "tests": [test]}
+    verdict = promtool("test", "rules", _written(directory / "test.yml", document))
 
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
-
-
-def _count(stage: str) -> str:
-    return f'llm_feedback_score_count{{workflow="chat", stage="{stage}", tier="cheap"}}'
 
 
 def _labelled(series: str) -> str:
     name, _, labels = series.partition("{")
     return f'{name}{{job="llm-feedback-exporter", {labels or "}"}'
-
-
-def _tested(directory: Path, series: Mapping[str, str], expected: list[Document]) -> subprocess.CompletedProcess[str]:
-    """Evaluate the rules behind the alert every four minutes."""
-    alert = ALERTS[STOPPED]
-    rules = [{"record": name, "expr": RECORDINGS[name]} for name in RECORDINGS if name in _needed(alert["expr"])]
-    _written(directory / "rules.yml", {"groups": [{"name": "needed", "rules": [*rules, alert]}]})
-    test = {
-        "interval": "4m",
-        "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "promql_expr_test": expected,
-    }
-    document = {"rule_files": ["rules.yml"], "evaluation_interval": "4m", "tests": [test]}
-    return promtool("test", "rules", _written(directory / "test.yml", document))
 
 
 def _needed(expression: str) -> set[str]:

@@ -164,6 +164,7 @@ def needs() -> Table:
 def summary(found: Sequence[Delay]) -> Table:
     """Show the delays, by interval and by how the bad ratings came."""
     table = Table("scrape and evaluation", "bad ratings", "told", "min", "median", "max", "ratings until then, median")
+    table.title = f"From the first bad rating to the notification of {DECLINING.name}; given up after {LIMIT_SECONDS} s"
     for interval, kind in dict.fromkeys((each.interval, each.kind) for each in found):
         these = [each for each in found if (each.interval, each.kind) == (interval, kind)]
         seconds = [each.seconds for each in these if each.seconds is not None]

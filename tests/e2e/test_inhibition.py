@@ -7,7 +7,7 @@ from typing import NamedTuple
 from alerts import exporter, quality
 from alerts.alert import Alert
 from alerts.exporter import EXPORTER_DOWN, REPLICA_DOWN, STORE_DOWN, VIEW_STALE
-from alerts.quality import CRITICALLY_LOW, DECLINING, DOWNGRADE_POSSIBLE, LOW, STOPPED
+from alerts.quality import CRITICALLY_LOW, DECLINING, DOWNGRADE_POSSIBLE, DROPPED, LOW, STOPPED
 from tests.support.alertmanager_process import AlertmanagerProcess
 from tests.support.waiting import eventually
 
@@ -19,9 +19,11 @@ SERIES = {"workflow": "chat", "stage": "answer", "tier": "cheap"}
 SILENCED: dict[tuple[Alert, Alert], set[str]] = {
     (CRITICALLY_LOW, LOW): set(),
     (CRITICALLY_LOW, DECLINING): set(),
+    (CRITICALLY_LOW, DROPPED): set(),
     (CRITICALLY_LOW, DOWNGRADE_POSSIBLE): {"tier"},
     (LOW, DOWNGRADE_POSSIBLE): {"tier"},
     (DECLINING, DOWNGRADE_POSSIBLE): {"tier"},
+    (DROPPED, DOWNGRADE_POSSIBLE): {"tier"},
     (EXPORTER_DOWN, REPLICA_DOWN): set(),
     (EXPORTER_DOWN, STORE_DOWN): set(),
     (EXPORTER_DOWN, VIEW_STALE): set(),

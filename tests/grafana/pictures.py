@@ -19,7 +19,7 @@ COLUMNS = 24
 # Of a row of the grid.
 ROW = 23
 MARGIN, HEADER = 4, 32
-COLOURS = 96
+COLOURS = 128
 # Rows that are drawn; those that are left out show what every exporter has.
 LEFT_OUT = {"exporter": {"Process"}, "stage": {"Traffic"}}
 

@@ -167,6 +167,7 @@ def test_the_dashboards_have_the_types_of_grafana(types: Path) -> None:
     """Each dashboard satisfies ``Dashboard``, and its panels the types of their kind."""
     said = _check(types, {name: load(name) for name in DASHBOARDS})
 
+    assert len(list(types.glob("*.ts"))) == len(DASHBOARDS) + 1
     assert said.returncode == 0, said.stdout
 
 
