@@ -24,7 +24,8 @@ and series:llm_feedback_age_seconds:min < 86400""",
 )
 
 # A busy stage: of its newest 100 scores, all are from after the fall before anybody has looked twice, so its trend
-# does not tell. An hour of 500 ratings or more is beyond noise by itself: 20 % are four standard errors or more.
+# does not tell. An hour of 500 ratings or more is beyond noise by itself: 20 % are four standard errors or more,
+# whatever the scores, from an average of 0.45 on; below that, a stage is critically low by default.
 DROPPED = Alert(
     name="LLMFeedbackQualityDropped",
     severity="warning",
