@@ -41,6 +41,8 @@ def main() -> None:
 @config_option
 @store_option
 @click.option("--listen", metavar="HOST:PORT", help="Address to serve on. [env: FEEDBACK_EXPORTER_LISTEN]")
+@click.option("--workers", metavar="N", help="Processes that answer. [env: FEEDBACK_EXPORTER_WORKERS]")
+@click.option("--role", metavar="ROLE", help="all, ingest or export. [env: FEEDBACK_EXPORTER_ROLE]")
 @click.option("--access-log/--no-access-log", default=None, help="Log every request.")
 def serve(config: Path | None, **flags: object) -> None:
     """Serve ingest, JSON API and /metrics."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from operator import le, lt
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, inspect
@@ -30,11 +30,28 @@ FILE_VARIABLE = f"{PREFIX}CONFIG"
 _NO_KEY = re.compile(rf"{PREFIX}(CONFIG=|SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=\w+://|PORT_\d+_\w+=)")
 _LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _HIGHEST_PORT = 65_535
+# The stores that one process has to itself.
+_IN_MEMORY = {"sqlite://", "sqlite:///:memory:"}
+# What cannot change while the exporter runs.
+RESTART_KEYS = ("listen", "store", "wait_replicas", "workers", "role")
 
 Listen = Annotated[str, Meta(description="address of the one listener, as HOST:PORT or [IPV6]:PORT")]
 StoreUrl = Annotated[
     str,
-    Meta(description="where ratings are kept: sqlite:///path, sqlite:// (memory), redis://, rediss:// or unix://"),
+    Meta(
+        description="where ratings are kept: sqlite:///path, sqlite:// (memory), redis://, rediss://, unix://, "
+        "redis+sentinel:// or redis+cluster://"
+    ),
+]
+WaitReplicas = Annotated[
+    int, Meta(ge=0, le=16, description="replicas of Redis that must have a rating before it is acknowledged")
+]
+Workers = Annotated[
+    int, Meta(ge=1, le=64, description="processes that answer behind the one port; more than 1 needs a shared store")
+]
+Role = Annotated[
+    Literal["all", "ingest", "export"],
+    Meta(description="what is served: all, only the taking of ratings, or all but that"),
 ]
 AccessLog = Annotated[bool, Meta(description="log one line for every HTTP request")]
 SeriesLimit = Annotated[
@@ -53,6 +70,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     listen: Listen = "127.0.0.1:10470"
     store: StoreUrl = "sqlite:///llm-feedback.db"
+    wait_replicas: WaitReplicas = 0
+    workers: Workers = 1
+    role: Role = "all"
     access_log: AccessLog = False
     series_limit: SeriesLimit = SERIES_LIMIT
     tiers: Tiers = Rules().tiers
@@ -96,7 +116,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 
 def restart_needed(old: Config, new: Config) -> list[str]:
     """Return the keys that differ and that only a restart changes."""
-    return [key for key in ("listen", "store") if getattr(old, key) != getattr(new, key)]
+    return [key for key in RESTART_KEYS if getattr(old, key) != getattr(new, key)]
 
 
 def variables() -> dict[str, KeyPath]:
@@ -218,6 +238,8 @@ _ORDERS = (
 
 def _contradictions(settings: Mapping[KeyPath, Setting]) -> Iterator[str]:
     """Find values that are usable alone but not together; what is not usable alone is passed over."""
+    yield from _alone_in_memory(settings)
+    yield from _without_replicas(settings)
     tiers = settings.get(("tiers",), Setting(Config().tiers, "")).value
     for path, (tier, where) in settings.items():
         if path[-1] == "start_tier" and isinstance(tier, str) and isinstance(tiers, tuple) and tier not in tiers:
@@ -225,6 +247,25 @@ def _contradictions(settings: Mapping[KeyPath, Setting]) -> Iterator[str]:
     for level in dict.fromkeys(path[:-1] for path in settings if len(path) > 1):
         for order in _ORDERS:
             yield from _disorder(settings, level, order)
+
+
+def _alone_in_memory(settings: Mapping[KeyPath, Setting]) -> Iterator[str]:
+    workers, store = settings.get(("workers",)), settings.get(("store",))
+    if workers and store and isinstance(workers.value, int) and workers.value > 1 and store.value in _IN_MEMORY:
+        yield (
+            f"{workers.where}: {workers.value} workers cannot share {store.value} ({store.where}), which is one "
+            "process's own; give sqlite:///path or redis://, or 1 worker"
+        )
+
+
+def _without_replicas(settings: Mapping[KeyPath, Setting]) -> Iterator[str]:
+    wait = settings.get(("wait_replicas",))
+    store = settings.get(("store",), Setting(Config().store, ""))
+    if wait and isinstance(wait.value, int) and isinstance(store.value, str):
+        try:
+            open_store(store.value, wait_replicas=wait.value).close()
+        except StoreRefused as error:
+            yield f"{wait.where}: {error}"
 
 
 def _disorder(settings: Mapping[KeyPath, Setting], level: KeyPath, order: _Order) -> Iterator[str]:

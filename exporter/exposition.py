@@ -15,10 +15,11 @@ from itertools import accumulate, chain, repeat
 from operator import attrgetter
 
 from exporter import names
+from exporter.document import Document, compress
 from exporter.domain import MILLION, Ladder
 from exporter.fold import EDGES
 from exporter.names import Metric
-from exporter.view import Series, Stage, StageKey, View
+from exporter.view import Series, Stage, View
 
 # Fields of ``QualityStats`` by the metric that shows them.
 _STATISTICS = {
@@ -56,15 +57,17 @@ class Exposition:
         self._view = view
         self._lock = threading.Lock()
         self._ladder: Ladder | None = None
-        self._stages: dict[StageKey, list[bytes]] = {}
-        self._whole: bytes | None = None
+        self._document = Document(len(_FAMILIES))
+        # The whole text, plain and compressed, as long as nothing changes.
+        self._whole: dict[bool, bytes] = {}
 
-    def render(self, wanted: frozenset[str] | None = None) -> bytes:
+    def render(self, wanted: frozenset[str] | None = None, *, compressed: bool = False) -> bytes:
         """Render the view as it is now: the families per series, per stage and ``tier_rank``, without ``# EOF``.
 
         Args:
             wanted: names of families or of their samples (``x_bucket``, ``x_sum``, ``x_count``); a family
                 that is named either way comes whole. ``None`` stands for all families.
+            compressed: as gzip, of any number of members.
 
         Stages come in the order of their names, tiers in the order of the ladder. A family without
         samples keeps its ``# HELP`` and ``# TYPE``. While nothing changes, all families are the same object.
@@ -73,33 +76,34 @@ class Exposition:
         with self._lock:
             self._catch_up()
             if wanted is not None:
-                return self._join(wanted)
-            if self._whole is None:
-                self._whole = self._join(None)
-            return self._whole
+                return self._join(wanted, compressed=compressed)
+            if compressed not in self._whole:
+                self._whole[compressed] = self._join(None, compressed=compressed)
+            return self._whole[compressed]
 
     def _catch_up(self) -> None:
         ladder = self._view.rules.ladder
-        if ladder != self._ladder:
-            self._ladder, self._whole = ladder, None
+        changed = ladder != self._ladder
+        self._ladder = ladder
         for key, stage in self._view.take_changed().items():
-            lines = _stage_lines(stage) if stage else []
-            if lines != self._stages.get(key, []):
-                self._whole = None
-            if lines:
-                self._stages[key] = lines
-            else:
-                self._stages.pop(key, None)
+            changed |= self._document.put(key, _stage_lines(stage) if stage else [])
+        if changed:
+            self._whole = {}
 
-    def _join(self, wanted: frozenset[str] | None) -> bytes:
-        stages = [self._stages[key] for key in sorted(self._stages)]
+    def _join(self, wanted: frozenset[str] | None, *, compressed: bool) -> bytes:
         parts: list[bytes] = []
-        for place, metric in enumerate(_FAMILIES):
+        for family, metric in enumerate(_FAMILIES):
             if _is_wanted(metric, wanted):
-                parts.append(_header(metric))
-                parts += [lines[place] for lines in stages]
+                header = _header(metric)
+                if compressed:
+                    parts.append(compress(header))
+                    parts += [block.member(family) for block in self._document.blocks]
+                else:
+                    parts.append(header)
+                    parts += [block.text(family) for block in self._document.blocks]
         if _is_wanted(names.TIER_RANK, wanted):
-            parts += _header(names.TIER_RANK), _tier_ranks(self._ladder or ())
+            ranks = _header(names.TIER_RANK) + _tier_ranks(self._ladder or ())
+            parts.append(compress(ranks) if compressed else ranks)
         return b"".join(parts)
 
 

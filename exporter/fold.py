@@ -34,6 +34,9 @@ EDGES = (100_000, 300_000, 500_000, 700_000, 850_000, 900_000, 1_000_000)
 HOUR_BUCKET = Struct("<IIQQII")
 SCORE = Struct("<QQI")
 TOTALS = Struct(f"<I{len(EDGES)}QQ")
+# The first field of the first two, by which they are in order.
+_HOUR = Struct("<I")
+_TIMESTAMP = Struct("<Q")
 
 # Ids are remembered in periods of 12 hours: the current one, the two before it, and the one after
 # it, which a writer whose clock is ahead may have begun. A repeat is seen for 24 to 36 hours.
@@ -111,49 +114,53 @@ def fold(record: Record | None, ratings: Iterable[Feedback], now: int, retention
     """
     if record is None or death(record, retention) <= now:
         record = Record()
-    hours = {bucket.hour: bucket for bucket in unpack_hours(record.hours)}
-    newest = list(SCORE.iter_unpack(record.newest))
-    totals = unpack_totals(record.totals)
+    hours, newest, totals = bytearray(record.hours), bytearray(record.newest), unpack_totals(record.totals)
     counts, total = list(totals.buckets), totals.sum
+    first_day = first_live_hour(now, retention) // HOURS_A_DAY
     for rating in ratings:
-        _fold_hour(hours, rating, first_live_hour(now, retention) // HOURS_A_DAY)
-        place = bisect_right(newest, rating.timestamp, key=_timestamp)
-        newest.insert(place, (rating.timestamp, rating.arrival, rating.score))
-        if len(newest) > NEWEST:
-            del newest[0]
+        _fold_hour(hours, rating, first_day)
+        place = _until(newest, SCORE.size, _TIMESTAMP, rating.timestamp)
+        newest[place:place] = SCORE.pack(rating.timestamp, rating.arrival, rating.score)
+        if len(newest) > NEWEST * SCORE.size:
+            del newest[: SCORE.size]
         counts[bisect_left(EDGES, rating.score)] += 1
         total += rating.score
-    return Record(
-        b"".join(HOUR_BUCKET.pack(*hours[hour]) for hour in sorted(hours)),
-        b"".join(SCORE.pack(*score) for score in newest),
-        TOTALS.pack(VERSION, *counts, total),
+    return Record(bytes(hours), bytes(newest), TOTALS.pack(VERSION, *counts, total))
+
+
+def _until(packed: bytearray, size: int, order: Struct, last: int) -> int:
+    """Length of the entries of ``packed`` that come no later than ``last`` by their first field."""
+    if packed and order.unpack_from(packed, len(packed) - size)[0] <= last:
+        return len(packed)
+    return size * bisect_right(
+        range(len(packed) // size), last, key=lambda place: order.unpack_from(packed, place * size)[0]
     )
 
 
-def _timestamp(score: tuple[int, int, int]) -> int:
-    return score[0]
-
-
-def _fold_hour(hours: dict[int, Bucket], rating: Feedback, first_day: int) -> None:
+def _fold_hour(hours: bytearray, rating: Feedback, first_day: int) -> None:
+    """Fold a rating into the bucket of its hour; the others are not even unpacked."""
     hour, score = rating.timestamp // HOUR_MICROSECONDS, rating.score
-    old = hours.get(hour)
-    if old is None:
-        if all(kept // HOURS_A_DAY != hour // HOURS_A_DAY for kept in hours):
-            for kept in [kept for kept in hours if kept // HOURS_A_DAY < first_day]:
-                del hours[kept]
-        hours[hour] = Bucket(hour, 1, score, square(score), score, score)
-    else:
-        hours[hour] = Bucket(
-            hour,
-            old.samples + 1,
-            old.sum + score,
-            old.squares + square(score),
-            min(old.min, score),
-            max(old.max, score),
-        )
+    place = _until(hours, HOUR_BUCKET.size, _HOUR, hour)
+    if place and _HOUR.unpack_from(hours, place - HOUR_BUCKET.size)[0] == hour:
+        place -= HOUR_BUCKET.size
+        _, samples, total, squares, low, high = HOUR_BUCKET.unpack_from(hours, place)
+        bucket = (hour, samples + 1, total + score, squares + square(score), min(low, score), max(high, score))
+        HOUR_BUCKET.pack_into(hours, place, *bucket)
+        return
+    if not _has_day(hours, place, hour // HOURS_A_DAY):
+        dead = _until(hours, HOUR_BUCKET.size, _HOUR, first_day * HOURS_A_DAY - 1)
+        del hours[:dead]
+        place = max(place - dead, 0)
+    hours[place:place] = HOUR_BUCKET.pack(hour, 1, score, square(score), score, score)
 
 
-def unpack_hours(hours: bytes) -> Iterator[Bucket]:
+def _has_day(hours: bytearray, place: int, day: int) -> bool:
+    """Tell whether an hour of ``day`` stands before or behind ``place``, where a new one of it belongs."""
+    around = hours[max(place - HOUR_BUCKET.size, 0) : place + HOUR_BUCKET.size]
+    return any(bucket.hour // HOURS_A_DAY == day for bucket in unpack_hours(around))
+
+
+def unpack_hours(hours: bytes | bytearray) -> Iterator[Bucket]:
     """Read the hours of a record, ascending."""
     return map(Bucket._make, HOUR_BUCKET.iter_unpack(hours))
 

@@ -122,6 +122,8 @@ def rule(kind: inspect.Type) -> str:
             return "true or false"
         case inspect.VarTupleType(min_length=least, max_length=most):
             return f"a list of {least} to {most} names"
+        case inspect.LiteralType(values=values):
+            return f"one of {', '.join(map(str, values))}"
         case _:
             return "a text"
 
@@ -179,6 +181,8 @@ def _parsed(kind: inspect.Type, node: Node) -> object:
                 value = _within(float(node.text), low, high)
             case inspect.BoolType():
                 value = _BOOLEANS.get(node.text.lower())
+            case inspect.LiteralType(values=values) if node.text in values:
+                return node.text
     if value is None:
         raise _refusal(kind, node)
     if isinstance(node, Scalar) and node.quoted:

@@ -14,7 +14,6 @@ from prometheus_client import (
     Histogram,
     Metric,
     PlatformCollector,
-    ProcessCollector,
     generate_latest,
 )
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -22,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from exporter import names
 from exporter.domain import MILLION
+from exporter.sharing import Shared
 from exporter.store.base import Store
 from exporter.version import VERSION
 from exporter.view import View
@@ -33,12 +33,23 @@ DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
 class Telemetry:
     """Counts and times what this process does. Thread-safe; durations in seconds, moments in microseconds."""
 
-    def __init__(self, view: View, store: Store, now: int) -> None:
-        """Begin at ``now``, when the configuration was loaded: all counters 0, the store taken to be up."""
+    def __init__(self, view: View, store: Store, now: int, shared: Shared | None = None) -> None:
+        """Begin at ``now``, when the configuration was loaded: all counters 0, the store taken to be up.
+
+        ``shared`` is what other workers of this exporter know; ``None`` where there are none.
+        """
         self._registry = CollectorRegistry()
-        self._read_ok = True
-        # Read by who may try the store again; set by the two methods below.
-        self.write_ok = True
+        self._shared = shared or Shared()
+        self._gauge(names.BUILD_INFO).labels(VERSION, platform.python_version()).set(1)
+        self._gauge(names.STORE_UP).set_function(lambda: self.store_up)
+        self._gauge(names.EXPORTER_SERIES).set_function(lambda: sum(len(stage.series) for stage in view.stages))
+        self._gauge(names.SERIES_LIMIT).set_function(lambda: store.series_limit)
+        self._gauge(names.VIEW_TIMESTAMP).set_function(lambda: (view.updated_at or 0) / MILLION)
+        self._gauge(names.RELOAD_SUCCESSFUL).set_function(lambda: self._shared.reload_ok.value)
+        self._gauge(names.RELOAD_SUCCESS_TIMESTAMP).set_function(lambda: self._shared.reloaded_at.value)
+        PlatformCollector(registry=self._registry)
+        # Gauges are this worker's, made before this; what follows is the sum of all workers.
+        self._counted = self._shared.collect_in(self._registry)
         self._accepted = self._counter(names.RATINGS_ACCEPTED)
         self._duplicates = self._counter(names.RATINGS_DUPLICATE)
         self._rejected = self._counter(names.RATINGS_REJECTED)
@@ -46,25 +57,17 @@ class Telemetry:
             self._rejected.labels(reason)
         self._refreshes = self._histogram(names.REFRESH_DURATION)
         self._requests = self._histogram(names.HTTP_REQUEST_DURATION)
-        self._reload_successful = self._gauge(names.RELOAD_SUCCESSFUL)
-        self._reload_success_timestamp = self._gauge(names.RELOAD_SUCCESS_TIMESTAMP)
-        self._gauge(names.BUILD_INFO).labels(VERSION, platform.python_version()).set(1)
-        self._gauge(names.STORE_UP).set_function(lambda: self.store_up)
-        self._gauge(names.EXPORTER_SERIES).set_function(lambda: sum(len(stage.series) for stage in view.stages))
-        self._gauge(names.SERIES_LIMIT).set_function(lambda: store.series_limit)
-        self._gauge(names.VIEW_TIMESTAMP).set_function(lambda: (view.updated_at or 0) / MILLION)
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        self.reloaded(now, successful=True)
+        if not self._shared.reloaded_at.value:
+            self.reloaded(now, successful=True)
 
     def _counter(self, metric: names.Metric) -> Counter:
-        return Counter(metric.name, metric.help, metric.labels, registry=self._registry)
+        return Counter(metric.name, metric.help, metric.labels, registry=self._counted)
 
     def _gauge(self, metric: names.Metric) -> Gauge:
         return Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
 
     def _histogram(self, metric: names.Metric) -> Histogram:
-        return Histogram(metric.name, metric.help, metric.labels, registry=self._registry, buckets=DURATIONS)
+        return Histogram(metric.name, metric.help, metric.labels, registry=self._counted, buckets=DURATIONS)
 
     def rated(self, accepted: int, duplicates: int, rejected: Mapping[str, int]) -> None:
         """Count the verdicts on a batch; ``rejected`` counts by member of ``names.REJECT_REASONS``."""
@@ -76,24 +79,29 @@ class Telemetry:
     @property
     def store_up(self) -> bool:
         """Whether the last read and the last write succeeded."""
-        return self._read_ok and self.write_ok
+        return bool(self._shared.read_ok.value and self._shared.write_ok.value)
+
+    @property
+    def write_ok(self) -> bool:
+        """Whether the last write succeeded; while not, somebody should try the store again."""
+        return bool(self._shared.write_ok.value)
 
     def write_succeeded(self) -> None:
         """Note that the store took the last write."""
-        self.write_ok = True
+        self._shared.write_ok.value = True
 
     def write_failed(self) -> None:
         """Note that the last write failed by the store's fault."""
-        self.write_ok = False
+        self._shared.write_ok.value = False
 
     def read_succeeded(self, seconds: float) -> None:
         """Note that the view was brought up to date, and how long that took."""
-        self._read_ok = True
+        self._shared.read_ok.value = True
         self._refreshes.observe(seconds)
 
     def read_failed(self) -> None:
         """Note that the last read failed by the store's fault."""
-        self._read_ok = False
+        self._shared.read_ok.value = False
 
     def answered(self, handler: str, code: int, seconds: float) -> None:
         """Note a request; ``handler`` is its route, never its raw path."""
@@ -101,9 +109,9 @@ class Telemetry:
 
     def reloaded(self, now: int, *, successful: bool) -> None:
         """Note a reload of the configuration."""
-        self._reload_successful.set(successful)
+        self._shared.reload_ok.value = successful
         if successful:
-            self._reload_success_timestamp.set(now / MILLION)
+            self._shared.reloaded_at.value = now / MILLION
 
     def render(self, *, openmetrics: bool, wanted: frozenset[str] | None = None) -> bytes:
         """Render these families as the last part of a document; OpenMetrics thus ends with ``# EOF``.

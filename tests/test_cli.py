@@ -627,7 +627,7 @@ class TestStore:
             2,
             "",
             "Error: --store: store URL 'mysql://user:***@host' names no store; known are "
-            "sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://\n",
+            "sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://, redis+sentinel://, redis+cluster://\n",
         )
 
 

@@ -269,7 +269,7 @@ class TestOpening:
 
         assert str(caught.value) == (
             "store URL 'mysql://user:***@host' names no store; known are "
-            "sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://"
+            "sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://, redis+sentinel://, redis+cluster://"
         )
 
     def test_callers_store(self, store: Store) -> None:

@@ -95,6 +95,10 @@ class Store(ABC):
     def ping(self) -> None:
         """Return when the store can be read and written now."""
 
+    def warning(self) -> str | None:
+        """Say which settings of the store can lose what was acknowledged, and what to do; ``None``: none is known."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Let go of connections; the store is not used afterwards."""

@@ -231,4 +231,8 @@ while at <= #ARGV do
   at = at + 3 + 2 * count
 end
 commit(most_tombstones)
+if not changed then
+  -- Write all the same: WAIT waits for what its own connection wrote, and these may have come over another.
+  redis.call('HSET', meta, 'format', format)
+end
 return table.concat(verdicts)

@@ -1,7 +1,7 @@
 """A store in Redis 6.2 or newer, or Valkey: series spread over 64 shards, each changed by one script call.
 
-``record.lua`` says how ratings are stored, ``redis_keys`` where. On one server a request is stored
-whole or not at all: its calls are one transaction.
+``record.lua`` says how ratings are stored, ``redis_keys`` where, ``redis_way`` how servers are reached. On one server a
+request is stored whole or not at all, since its calls are one transaction; on a Cluster, whole per shard.
 
 The series limit is looked at before a batch is stored, and only where it holds series that this object has
 not seen alive within the hour. Processes that begin series in the same instant may overshoot it by
@@ -9,11 +9,13 @@ what they begin together.
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from exporter.domain import MILLION, Feedback, SeriesKey
+from exporter.errors import StoreError
 from exporter.fold import HOUR_SECONDS, SCORE, VERSION, Record, first_live_hour
 from exporter.store.base import (
     LOG_LENGTH,
@@ -30,45 +32,43 @@ from exporter.store.base import (
     pack_entry,
     unpack_entry,
 )
+from exporter.store.redis_changes import ALL_SHARDS, read_changes, record_of
+from exporter.store.redis_cluster import RedisCluster
 from exporter.store.redis_keys import SHARDS, encode, place_of, series_key, shard_key
-from exporter.store.redis_server import RedisServer
+from exporter.store.redis_server import RedisServer, SentinelServer
+from exporter.store.redis_settings import QUESTIONS, losses
+from exporter.store.redis_way import Way
 
-ALL_SHARDS = range(SHARDS)
-# Ratings in one call of a script, records in one reply: what keeps a server busy for some milliseconds.
+# Ratings in one call of a script: what keeps a server busy for some milliseconds.
 RATINGS_A_CALL = 1000
-RECORDS_A_REPLY = 500
 SHARD_TOMBSTONES = MAX_TOMBSTONES // SHARDS
 PING_SECONDS = 60
 
+# Ways to Redis by the URL's scheme.
+_WAYS: dict[str, Callable[[str, int], Way]] = {
+    "redis": RedisServer,
+    "rediss": RedisServer,
+    "unix": RedisServer,
+    "redis+sentinel": SentinelServer,
+    "rediss+sentinel": SentinelServer,
+    "redis+cluster": RedisCluster,
+    "rediss+cluster": RedisCluster,
+}
 _VERDICTS: dict[int, Verdict] = {ord("n"): "new", ord("d"): "duplicate", ord("l"): "series_limit"}
-
-
-class _State(NamedTuple):
-    """How far a shard has come: random epoch, ``None`` before its first rating, and version within it."""
-
-    epoch: bytes | None
-    version: int
-
-
-class _Cursor(NamedTuple):
-    """What a reader has seen of each shard, and by which connection (see ``RedisServer.connection``)."""
-
-    connection: int
-    states: tuple[_State, ...]
 
 
 class RedisStore(Store):
     """See ``Store``."""
 
-    def __init__(self, url: str, retention: int, series_limit: int) -> None:
-        """Read the URL; connect later.
+    def __init__(self, url: str, retention: int, series_limit: int, wait_replicas: int = 0) -> None:
+        """Read the URL; connect later. An append or a clear waits until so many replicas have it.
 
         Raises:
             StoreRefused: it cannot be read.
 
         """
         super().__init__(retention, series_limit)
-        self._server = RedisServer(url)
+        self._server = _WAYS[url.partition("://")[0]](url, wait_replicas)
         self._checked = False
         self._alive: set[SeriesKey] = set()
         self._first_hour = 0
@@ -83,7 +83,7 @@ class RedisStore(Store):
             refused = self._without_room([key for key in groups if key not in alive], now)
             parts = list(_parts(groups))
             calls = [(shard, self._arguments(batch, places, refused, now)) for shard, places in parts]
-            replies = self._server.run("record", calls)
+            replies = self._server.run("record", calls, writes=True, replicated=True)
         alive.update(groups.keys() - refused)
         for (_, places), reply in zip(parts, replies, strict=True):
             for place, verdict in zip(places, reply, strict=True):
@@ -105,7 +105,7 @@ class RedisStore(Store):
             ("ZCOUNT", shard_key(shard, "expiry"), f"({seconds}", "+inf") for shard in ALL_SHARDS
         ]
         commands += [("ZSCORE", shard_key(place.shard, "expiry"), place.series) for place in map(place_of, keys)]
-        replies = self._server.pipeline(commands)
+        replies = self._server.ask(commands)
         room = max(0, self.series_limit - sum(replies[:SHARDS]))
         dead = [key for key, death in zip(keys, replies[SHARDS:], strict=True) if float(death or 0) <= seconds]
         return set(dead[room:])
@@ -127,58 +127,24 @@ class RedisStore(Store):
         """See ``Store``."""
         with self._server.doing("read what changed"):
             self._check()
-            asked = (("HMGET", shard_key(shard, "meta"), "epoch", "version", "pruned") for shard in ALL_SHARDS)
-            now = [_state(reply) for reply in self._server.pipeline(asked)]
-            connection = self._server.connection
-            if not isinstance(cursor, _Cursor) or cursor.connection != connection:
-                return self._read_all(connection)
-            changed = [shard for shard in ALL_SHARDS if now[shard] != cursor.states[shard]]
-            if not changed:
-                return Changes(cursor, [], complete=False)
-            return self._read_changed(cursor, changed) or self._read_all(connection)
-
-    def _read_changed(self, cursor: _Cursor, changed: list[int]) -> Changes | None:
-        """Read ``changed`` shards from the cursor on; ``None`` when it does not lead to where one is now."""
-        states, live, gone = list(cursor.states), [], []
-        calls = [(shard, [states[shard].version]) for shard in changed]
-        replies = self._server.run("changed", calls, atomic=False)
-        for shard, (state, written, buried) in zip(changed, replies, strict=True):
-            seen, now, pruned = states[shard], _state(state), int(state[2] or 0)
-            if seen.epoch not in {None, now.epoch} or now.version < seen.version or pruned > seen.version:
-                return None
-            states[shard] = now
-            live += written
-            gone += buried
-        items = [*self._records(live), *((series_key(series), None) for series in gone)]
-        self._alive.difference_update(key for key, record in items if record is None)
-        return Changes(_Cursor(cursor.connection, tuple(states)), items, complete=False)
-
-    def _read_all(self, connection: int) -> Changes:
-        replies = self._server.run("changed", [(shard, [-1]) for shard in ALL_SHARDS], atomic=False)
-        states = tuple(_state(state) for state, _, _ in replies)
-        live = [series for _, written, _ in replies for series in written]
-        items = [item for item in self._records(live) if item[1] is not None]
-        self._alive = set()
-        return Changes(_Cursor(connection, states), items, complete=True)
-
-    def _records(self, series: list[bytes]) -> Iterator[tuple[SeriesKey, Record | None]]:
-        for begin in range(0, len(series), RECORDS_A_REPLY):
-            keys = [series_key(encoded) for encoded in series[begin : begin + RECORDS_A_REPLY]]
-            replies = self._server.pipeline(("HGETALL", place_of(key).key("record")) for key in keys)
-            yield from zip(keys, map(_record, replies), strict=True)
+            changes = read_changes(self._server, cursor)
+        if changes.complete:
+            self._alive = set()
+        self._alive.difference_update(key for key, record in changes.items if record is None)
+        return changes
 
     def record(self, key: SeriesKey) -> Record | None:
         """See ``Store``."""
         with self._server.doing("read a record"):
             self._check()
-            return _record(self._server.pipeline([("HGETALL", place_of(key).key("record"))])[0])
+            return record_of(self._server.ask([("HGETALL", place_of(key).key("record"))])[0])
 
     def history(self, keys: Iterable[SeriesKey], limit: int, before: int | None = None) -> list[Feedback]:
         """See ``Store``."""
         wanted = list(keys)
         with self._server.doing("read ratings"):
             self._check()
-            logs = self._server.pipeline(("LRANGE", place_of(key).key("log"), 0, -1) for key in wanted)
+            logs = self._server.ask(("LRANGE", place_of(key).key("log"), 0, -1) for key in wanted)
         entries = [unpack_entry(key, entry) for key, log in zip(wanted, logs, strict=True) for entry in log]
         return newest_first(entries, limit, before)
 
@@ -188,12 +154,13 @@ class RedisStore(Store):
         arguments = [now // MILLION, SHARD_TOMBSTONES, f"{prefix}:"]
         with self._server.doing("clear ratings"):
             self._check()
-            replies = self._server.run("clear", [(shard, arguments) for shard in ALL_SHARDS])
+            calls = [(shard, arguments) for shard in ALL_SHARDS]
+            replies = self._server.run("clear", calls, writes=True, replicated=True)
         self._alive = set()
         deleted = []
         for reply in replies:
             for series, fields in zip(reply[::2], reply[1::2], strict=True):
-                record = _record(dict(zip(fields[::2], fields[1::2], strict=True)))
+                record = record_of(fields)
                 if record is not None:
                     deleted.append((series_key(series), record))
         return deleted
@@ -202,14 +169,22 @@ class RedisStore(Store):
         """See ``Store``."""
         with self._server.doing("prepare the store"):
             self._check()
-            self._server.run("raise", [(shard, [retention, self.retention]) for shard in ALL_SHARDS])
+            self._server.run("raise", [(shard, [retention, self.retention]) for shard in ALL_SHARDS], writes=True)
         self.retention = max(self.retention, retention)
 
     def ping(self) -> None:
         """See ``Store``."""
         with self._server.doing("write"):
             self._check()
-            self._server.pipeline([("SET", shard_key(0, "ping"), "", "EX", PING_SECONDS)])
+            pings = (("SET", shard_key(shard, "ping"), "", "EX", PING_SECONDS) for shard in ALL_SHARDS)
+            self._server.ask(pings, replicated=True)
+
+    def warning(self) -> str | None:
+        """See ``Store``."""
+        with suppress(StoreError), self._server.doing("read settings"):
+            found = losses(self._server.survey(QUESTIONS))
+            return f"{self._server.shown}: {found}" if found else None
+        return None
 
     def close(self) -> None:
         """See ``Store``."""
@@ -219,24 +194,11 @@ class RedisStore(Store):
         """Once: see that the store's records can be read."""
         if self._checked:
             return
-        stamps = self._server.pipeline(("HMGET", shard_key(shard, "meta"), "format", "width") for shard in ALL_SHARDS)
+        stamps = self._server.ask(("HMGET", shard_key(shard, "meta"), "format", "width") for shard in ALL_SHARDS)
         for version, width in stamps:
             if version is not None:
                 check_stamp(self._server.shown, int(version), int(width))
         self._checked = True
-
-
-def _state(reply: list[bytes | None]) -> _State:
-    epoch, version, _ = reply
-    return _State(epoch, int(version or 0))
-
-
-def _record(fields: dict[bytes, bytes]) -> Record | None:
-    """Put a record together; its fields sort as days, newest, totals."""
-    if not fields:
-        return None
-    *days, newest, totals = (fields[name] for name in sorted(fields))
-    return Record(b"".join(days), newest, totals)
 
 
 def _parts(groups: dict[SeriesKey, list[int]]) -> Iterator[tuple[int, list[int]]]:

@@ -31,6 +31,11 @@ def shard_key(shard: int, name: str) -> str:
     return f"llmfb:{{{shard}}}:{name}"
 
 
+def shard_of(key: str) -> int:
+    """Return the shard that a key belongs to."""
+    return int(key[key.index("{") + 1 : key.index("}")])
+
+
 def encode(*names: str) -> str:
     """Join ``names`` so that they can be told apart again."""
     return ":".join(quote(name, safe="") for name in names)

@@ -1,158 +1,103 @@
-"""The way to one Redis server: connections, scripts, and what its errors mean.
+"""The ways to one Redis server: by its address, or by sentinels that know which of several is the primary."""
 
-A command is sent once: a lost reply becomes an error, never a second send.
-"""
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import cache
-from hashlib import sha1
-from itertools import count
-from pathlib import Path
-from typing import Any, NamedTuple
+from redis import Redis
+from redis.connection import ConnectionPool, SSLConnection
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError
+from redis.sentinel import Sentinel, SentinelConnectionPool
 
-import redis
-from redis.backoff import NoBackoff
-from redis.connection import Connection, ConnectionPool, parse_url
-from redis.exceptions import NoScriptError, RedisError
-from redis.retry import Retry
+from exporter.errors import StoreRefused
+from exporter.store.redis_keys import SHARDS
+from exporter.store.redis_node import Command, Node, Reply, exchange
+from exporter.store.redis_url import connection_options, hosts, pool_of, reading
+from exporter.store.redis_way import Arguments, Call, Way, do, flat, script
 
-from exporter.errors import StoreRefused, StoreUnavailable
-from exporter.store import without_password
-from exporter.store.redis_keys import shard_key
-
-CONNECT_SECONDS = 2
-REPLY_SECONDS = 5
-
-# What an error's class and text tell, whether waiting is of no use, and what to do; the first that fits.
-_MEANINGS = tuple(
-    (re.compile(pattern), refused, advice)
-    for pattern, refused, advice in (
-        (
-            "Authentication|NOAUTH|WRONGPASS|invalid password",
-            True,
-            "give its user and password in the URL, percent-encoded: redis://user:password@host",
-        ),
-        (
-            "NoPermission|NOPERM|can't run this command|can't access",
-            True,
-            "let its user run scripts, and read and write keys that begin with llmfb:",
-        ),
-        ("nknown (Redis )?command", True, "Redis 6.2 or newer is needed, or Valkey, with no command renamed"),
-        ("MovedError|MOVED", True, "a Redis Cluster cannot be used: give a single server"),
-        ("DB index", True, "give the number of a database that it has"),
-        ("WRONGTYPE", True, "something else keeps its keys there: give another database, redis://host/1"),
-        ("its records have", True, "use the version that wrote them, or another store"),
-        ("(?i)certificate.verify.failed", True, "name the authority that signed its certificate: ?ssl_ca_certs=FILE"),
-        ("ReadOnly|READONLY", False, "it is a read-only replica: give its primary"),
-        ("OutOfMemory|OOM", False, "give it more memory (maxmemory)"),
-        ("MISCONF", False, "it cannot save to its disk: see its log"),
-        ("Loading|LOADING", False, "it is reading its data: wait"),
-        ("", False, "see that it runs and that the URL names it"),
-    )
-)
+SENTINEL_PORT = 26_379
 
 
-class Script(NamedTuple):
-    """A Lua script and the digest by which the server knows it."""
+class RedisServer(Way):
+    """One server: what is written by one call of ``run`` is written whole or not at all."""
 
-    text: str
-    digest: str
-
-
-@cache
-def script(name: str) -> Script:
-    """Read one of the scripts that stand beside this module; what they share is put in front."""
-    here = Path(__file__).parent
-    text = "".join((here / part).read_text("utf-8") for part in ("shard.lua", f"{name}.lua"))
-    return Script(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-class RedisServer:
-    """One server. Making the object does no I/O; thread-safe."""
-
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, wait_replicas: int = 0) -> None:
         """Read ``url``.
 
         Raises:
             StoreRefused: it cannot be read, or asks for something that redis-py does not know.
 
         """
-        self.shown = without_password(url)
-        self._counter = count(1)
-        # Differs after every new connection: the server behind it may have restarted and lost its newest writes.
-        self.connection = 0
-        try:
-            options = self._options(url)
-            pool = ConnectionPool(**options)
-            pool.connection_class(**pool.connection_kwargs)
-        except (TypeError, ValueError, RedisError):
-            raise StoreRefused(
-                f"store URL {self.shown!r} cannot be read: see its port and what follows '?', and percent-encode "
-                "a password's special characters"
-            ) from None
-        self.client = redis.Redis(connection_pool=pool)
+        super().__init__(url, wait_replicas)
+        with reading(url):
+            self._pool = self._make_pool(url)
+        self._node = Node(self.shown, self._pool)
 
-    def _options(self, url: str) -> dict[str, Any]:
-        over_tcp = {} if url.startswith("unix:") else {"socket_keepalive": True}
-        return {
-            "socket_connect_timeout": CONNECT_SECONDS,
-            "socket_timeout": REPLY_SECONDS,
-            **over_tcp,
-            **parse_url(url),  # type: ignore[no-untyped-call] # redis-py's types are incomplete
-            "retry": Retry(NoBackoff(), 0),
-            "protocol": 2,
-            "decode_responses": False,
-            "redis_connect_func": self._connected,
-        }
+    def _make_pool(self, url: str) -> ConnectionPool:
+        return pool_of(connection_options(url))
 
-    def _connected(self, connection: Connection) -> None:
-        connection.on_connect()  # type: ignore[no-untyped-call] # redis-py's types are incomplete
-        self.connection = next(self._counter)
+    def ask(self, commands: Iterable[Command], *, replicated: bool = False) -> list[Reply]:
+        """See ``Way``."""
+        return self._do([Call([command]) for command in commands], replicated=replicated)
 
-    @contextmanager
-    def doing(self, what: str) -> Iterator[None]:
-        """Turn an error of redis-py inside the block into one of ours, which says that it cannot do ``what``."""
-        try:
-            yield
-        except RedisError as error:
-            text = str(error).rpartition(" of pipeline caused error: ")[2].rstrip(".")
-            seen = f"{type(error).__name__} {text}"
-            refused, advice = next((refused, advice) for known, refused, advice in _MEANINGS if known.search(seen))
-            kind = StoreRefused if refused else StoreUnavailable
-            raise kind(f"{self.shown}: cannot {what}: {text}; {advice}") from error
-
-    def pipeline(self, commands: Iterable[tuple[Any, ...]], *, atomic: bool = False) -> list[Any]:
-        """Send ``commands`` at once and return their replies; ``atomic``: all or none of them are done.
-
-        Raises:
-            RedisError: the first error among the replies.
-
-        """
-        with self.client.pipeline(transaction=atomic) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py's types are incomplete
-            replies = pipeline.execute(raise_on_error=False)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
-
-    def run(self, name: str, calls: Iterable[tuple[int, list[Any]]], *, atomic: bool = True) -> list[Any]:
-        """Run a script once for each (shard, arguments) and return the replies; ``atomic``: all or none.
+    def run(self, name: str, calls: Iterable[Arguments], *, writes: bool, replicated: bool = False) -> list[Reply]:
+        """See ``Way``.
 
         A server that does not know the script answers all calls alike and has done nothing, so then the
         script is loaded and all are sent again.
         """
         known = script(name)
-        commands = [("EVALSHA", known.digest, 1, shard_key(shard, "meta"), *arguments) for shard, arguments in calls]
+        commands = [known.command(*call) for call in calls]
+        together = [Call(commands)] if writes else [Call([command]) for command in commands]
         try:
-            return self.pipeline(commands, atomic=atomic)
+            return self._do(together, replicated=replicated)
         except NoScriptError:
-            self.client.script_load(known.text)
-            return self.pipeline(commands, atomic=atomic)
+            self.ask([("SCRIPT", "LOAD", known.text)])
+            return self._do(together, replicated=replicated)
+
+    def _do(self, calls: Sequence[Call], *, replicated: bool) -> list[Reply]:
+        (done,) = do([(self._node, calls)], self.wait_replicas if replicated else 0)
+        if any(isinstance(outcome, ReadOnlyError) for outcome in done.outcomes):
+            # A primary that is one no more; its name, or its sentinels, may lead to another by now.
+            self._node.close_idle()
+        return flat(done.outcomes)
+
+    def serials(self) -> tuple[int, ...]:
+        """See ``Way``."""
+        return (self._node.serial,) * SHARDS
+
+    def survey(self, commands: Sequence[Command]) -> dict[str, list[Reply]]:
+        """See ``Way``."""
+        ((_, replies),) = exchange([(self._node, commands)])
+        return {self.shown: replies}
 
     def close(self) -> None:
-        """Close every connection."""
-        self.client.connection_pool.disconnect()
+        """See ``Way``."""
+        self._node.close()
+
+
+class SentinelServer(RedisServer):
+    """The primary of a service that sentinels watch: a new connection is made to whom they name."""
+
+    _pool: SentinelConnectionPool
+
+    def _make_pool(self, url: str) -> SentinelConnectionPool:
+        """Read ``redis+sentinel://user:password@host:port,host:port/service/db``; the password is the servers'."""
+        addresses, options, path = hosts(url, SENTINEL_PORT)
+        if not path:
+            raise StoreRefused(
+                f"store URL {self.shown!r} names no service: {url.partition(':')[0]}://HOST:PORT/SERVICE"
+            )
+        service, *database = path
+        own = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+        sentinels = Sentinel([])  # type: ignore[no-untyped-call] # redis-py's types are incomplete
+        sentinels.sentinels = [
+            Redis(connection_pool=pool_of({**options, **own, "host": host, "port": port})) for host, port in addresses
+        ]
+        secure = options.pop("connection_class", None) is SSLConnection
+        options["db"] = int("".join(database) or 0)
+        return SentinelConnectionPool(service, sentinels, ssl=secure, **options)  # type: ignore[no-untyped-call] # redis-py's types are incomplete
+
+    def look(self) -> None:
+        """Ask the sentinels: a primary that hung and was replaced would go on answering readers for a while."""
+        with suppress(RedisError):
+            self._pool.get_master_address()  # type: ignore[no-untyped-call] # redis-py's types are incomplete

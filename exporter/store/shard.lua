@@ -1,6 +1,8 @@
 -- What the scripts of a shard share, put in front of each: the names of its keys, its version, and how a
 -- series is buried.
 -- KEYS[1] is the shard's meta key; every other key of the shard begins alike, so one Cluster slot holds all.
+-- KEYS[2] never exists: while a Cluster moves the slot, it refuses a call of two keys of which it lacks one, so
+-- no script ever meets a shard of which a part is elsewhere.
 
 local meta = KEYS[1]
 local shard = meta:sub(1, -5)

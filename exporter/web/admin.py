@@ -2,7 +2,7 @@
 
 from html import escape
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
 
 from exporter.errors import ConfigError, StoreError
 from exporter.store import without_password
@@ -36,7 +36,7 @@ def blueprint(services: Services) -> Blueprint:
     @routes.route("/-/reload", methods=["POST", "PUT"])
     def reload() -> Response:
         try:
-            services.reload()
+            services.reload_all()
         except ConfigError as error:
             raise Problem(
                 500, "The configuration was not reloaded, the old one stays.", problems=error.problems
@@ -57,7 +57,8 @@ def _text(text: str) -> Response:
 
 
 def _landing_page(store: str) -> str:
-    links = "\n".join(f'<li><a href="{path}">{escape(label)}</a></li>' for path, label in LINKS)
+    served = {rule.rule for rule in current_app.url_map.iter_rules()}
+    links = "\n".join(f'<li><a href="{path}">{escape(label)}</a></li>' for path, label in LINKS if path in served)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>

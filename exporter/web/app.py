@@ -13,6 +13,12 @@ from exporter.web.services import Services
 
 access_log = logging.getLogger("exporter.access")
 
+ROLES = {
+    "all": (ingest, api, metrics, admin, openapi),
+    "ingest": (ingest, metrics, admin, openapi),
+    "export": (api, metrics, admin, openapi),
+}
+
 _SLASHES = re.compile("/{2,}")
 
 
@@ -24,7 +30,7 @@ def create_app(services: Services) -> Flask:
     app.wsgi_app = _single_slashes(app.wsgi_app)  # type: ignore[method-assign]  # Flask's way to wrap an application
     problems.register(app)
     _observe(app, services)
-    for module in (ingest, api, metrics, admin, openapi):
+    for module in ROLES[services.config.role]:
         app.register_blueprint(module.blueprint(services))
     return app
 

@@ -101,8 +101,9 @@ def _store(services: Services, entries: Sequence[bytes]) -> tuple[Receipt, Count
             valid.append((index, rating))
             ids[index] = rating.feedback_id
     verdicts = _append(services, [rating for _, rating in valid], now, ids)
-    for (index, _), verdict in zip(valid, verdicts, strict=True):
+    for (index, rating), verdict in zip(valid, verdicts, strict=True):
         if verdict == "series_limit":
+            services.note_refused(rating.key)
             ids[index] = None
             codes[verdict] += 1
             rejected.append(Rejection(index, "workflow_name", verdict))
@@ -115,7 +116,7 @@ def _append(services: Services, batch: list[Feedback], now: int, ids: list[str |
         return []
     try:
         with services.writing():
-            return services.store.append(batch, now)
+            return services.appender.append(batch, now)
     except StoreError as error:
         raise store_problem(
             error,

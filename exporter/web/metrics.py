@@ -1,6 +1,5 @@
 """``GET /metrics``: text 0.0.4 or OpenMetrics 1.0 by Accept, gzip, and single families by ``name[]=``."""
 
-import gzip
 from contextlib import suppress
 from urllib.parse import parse_qs
 
@@ -33,11 +32,11 @@ def blueprint(services: Services) -> Blueprint:
         # Not request.args, which raises for bytes that no client should send.
         query = parse_qs(request.query_string.decode(errors="replace"), keep_blank_values=True)
         names = frozenset(query.get("name[]", ())) or None
-        body = services.metrics(openmetrics=openmetrics, names=names)
+        compressed = request.accept_encodings.quality("gzip") > 0
+        body = services.metrics(openmetrics=openmetrics, names=names, compressed=compressed)
         response = Response(body, content_type=CONTENT_TYPES[openmetrics])
         response.vary.update(("Accept", "Accept-Encoding"))
-        if request.accept_encodings.quality("gzip") > 0:
-            response.set_data(gzip.compress(body, compresslevel=1))
+        if compressed:
             response.content_encoding = "gzip"
         return response
 

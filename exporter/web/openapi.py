@@ -6,7 +6,7 @@ from inspect import cleandoc
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
 
 from exporter.domain import NAME_LENGTH
 from exporter.entry import SCORE_FIELDS, Entry
@@ -54,19 +54,27 @@ _TIME: Schema = {"type": "string", "description": "RFC 3339 with offset, or Unix
 
 
 def blueprint(services: Services) -> Blueprint:
-    """Make the route; the tiers in the document are those in force."""
+    """Make the route; the tiers in the document are those in force, the paths those that this role serves."""
     routes = Blueprint("openapi", __name__)
 
     @routes.get("/api/v1/openapi.json")
     def openapi() -> Response:
-        return Response(_document(services.rules.tiers), content_type=JSON)
+        rules = current_app.url_map.iter_rules()
+        served = frozenset((rule.rule, method.lower()) for rule in rules for method in rule.methods or ())
+        return Response(_document(services.rules.tiers, served), content_type=JSON)
 
     return routes
 
 
 @cache
-def _document(tiers: tuple[str, ...]) -> bytes:
-    return msgspec.json.encode(specification(tiers))
+def _document(tiers: tuple[str, ...], served: frozenset[tuple[str, str]]) -> bytes:
+    document = specification(tiers)
+    for path, operations in list(document["paths"].items()):
+        kept = {method: operation for method, operation in operations.items() if (path, method) in served}
+        document["paths"][path] = kept
+        if not kept:
+            del document["paths"][path]
+    return msgspec.json.encode(document)
 
 
 def specification(tiers: tuple[str, ...]) -> Schema:

@@ -1,7 +1,7 @@
-"""``serve``: the application in one worker process of Granian, from start to signal.
+"""``serve``: the application in worker processes of Granian, from start to signal.
 
-The parent supervises and passes SIGHUP on; the worker reloads in place. A worker whose parent is
-gone ends at once, so that a killed exporter leaves nothing that listens.
+The parent supervises: it replaces a worker that died, and passes SIGHUP on; workers reload in place. A worker whose
+parent is gone ends at once, so that a killed exporter leaves nothing that listens.
 """
 
 import errno
@@ -25,7 +25,8 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 
 from exporter.config import Config
-from exporter.errors import ExporterError, StoreRefused, StoreUnavailable
+from exporter.errors import ConfigError, ExporterError, StoreRefused, StoreUnavailable
+from exporter.sharing import Shared, shared
 from exporter.store import open_store, without_password
 from exporter.store.base import Store
 from exporter.web.app import create_app
@@ -55,20 +56,40 @@ def serve(load: Callable[[], Config]) -> None:
     host, port = config.address
     _check_address(host, port)
     _check_store(config)
-    _at_hangup(_pass_hangup_on)
+    parent = _Parent(load, config)
+    _at_hangup(parent.pass_hangup_on)
     log.info("listening on http://%s, ratings are kept in %s", config.listen, without_password(config.store))
     server = Granian(
         "exporter",
         address=host,
         port=port,
         interface=Interfaces.WSGI,
-        workers=1,
+        workers=config.workers,
+        respawn_failed_workers=True,
         blocking_threads=BLOCKING_THREADS,
         workers_kill_timeout=STOP_SECONDS,
         log_level=LogLevels.error,
         websockets=False,
     )
-    server.serve(target_loader=partial(_load_worker, load), wrap_loader=False)
+    with shared(config.workers) as memory:
+        server.serve(target_loader=partial(_load_worker, parent, memory), wrap_loader=False)
+
+
+class _Parent:
+    """What the parent knows, and a worker inherits when it is forked."""
+
+    def __init__(self, load: Callable[[], Config], config: Config) -> None:
+        """Keep how to load the configuration, and the last one that could be loaded."""
+        self.load = load
+        self.config = config
+
+    def pass_hangup_on(self) -> None:
+        """Let the workers reload in place; they are not replaced. One that is forked later begins with the same."""
+        with suppress(ConfigError):
+            self.config = self.load()
+        for child in multiprocessing.active_children():
+            if child.pid:
+                os.kill(child.pid, signal.SIGHUP)
 
 
 def _check_address(host: str, port: int) -> None:
@@ -94,14 +115,26 @@ def _check_store(config: Config) -> None:
     store = _open(config)
     try:
         store.raise_retention(config.all_rules.longest_window)
+        _warn(store)
     except StoreUnavailable as error:
         log.warning("waiting for the store: %s", error)
     finally:
         store.close()
 
 
+def _warn(store: Store) -> None:
+    warning = store.warning()
+    if warning:
+        log.warning("%s", warning)
+
+
 def _open(config: Config) -> Store:
-    return open_store(config.store, retention=config.all_rules.longest_window, series_limit=config.series_limit)
+    return open_store(
+        config.store,
+        retention=config.all_rules.longest_window,
+        series_limit=config.series_limit,
+        wait_replicas=config.wait_replicas,
+    )
 
 
 def collect_rarely() -> None:
@@ -112,14 +145,13 @@ def collect_rarely() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-def _load_worker(load: Callable[[], Config]) -> Flask:
-    """Make the application inside the worker process."""
+def _load_worker(parent: _Parent, memory: Shared) -> Flask:
+    """Make the application inside a worker process."""
     collect_rarely()
-    config = load()
-    store = _open(config)
+    store = _open(parent.config)
     # A worker runs no atexit; closed, a SQLite store is one file again, which can be copied.
     Finalize(None, store.close, exitpriority=1)
-    services = Services(config, store, load)
+    services = Services(parent.config, store, parent.load, shared=memory)
     _at_hangup(_reload, services)
     _in_background(_end_with_parent)
     _in_background(_await_store, services)
@@ -144,13 +176,6 @@ def _await_hangups(action: Callable[..., None], *arguments: object) -> None:
     while True:
         signal.sigwait({signal.SIGHUP})
         action(*arguments)
-
-
-def _pass_hangup_on() -> None:
-    """Let the worker reload in place; it is not replaced."""
-    for child in multiprocessing.active_children():
-        if child.pid:
-            os.kill(child.pid, signal.SIGHUP)
 
 
 def _reload(services: Services) -> None:
@@ -182,3 +207,4 @@ def _await_store(services: Services) -> None:
             break
     if waited:
         log.info("the store is reached")
+        _warn(services.store)

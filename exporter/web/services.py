@@ -1,6 +1,8 @@
 """What every handler works with: configuration, store, view and telemetry, wired once per process."""
 
 import logging
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +11,15 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from exporter.clock import now_microseconds
-from exporter.config import Config, restart_needed
+from exporter.config import RESTART_KEYS, Config, restart_needed
+from exporter.document import compress
+from exporter.domain import SeriesKey, shown
 from exporter.errors import ConfigError, StoreError
 from exporter.exposition import Exposition
 from exporter.rules import Rules
+from exporter.sharing import Shared
 from exporter.store.base import Store
+from exporter.store.group_commit import GroupCommit
 from exporter.telemetry import Telemetry
 from exporter.view import View
 
@@ -29,18 +35,31 @@ class Services:
         store: Store,
         load: Callable[[], Config],
         clock: Callable[[], int] = now_microseconds,
+        shared: Shared | None = None,
     ) -> None:
-        """Wire the parts; ``load`` reads the configuration anew, ``clock`` gives microseconds."""
+        """Wire the parts.
+
+        Args:
+            config: the configuration in force.
+            store: where ratings are kept.
+            load: reads the configuration anew.
+            clock: gives microseconds.
+            shared: what other workers of this exporter know; ``None`` where there are none.
+
+        """
         self.config = config
         self.store = store
+        self.appender = GroupCommit(store)
         self.clock = clock
         self.view = View(store, config.all_rules)
-        self.telemetry = Telemetry(self.view, store, clock())
+        self._shared = shared or Shared()
+        self.telemetry = Telemetry(self.view, store, clock(), self._shared)
         self._load = load
         self._exposition = Exposition(self.view)
         self._reload_lock = threading.Lock()
         self._probing = threading.Lock()
         self._used = False
+        self._limit_noted: int | None = None
 
     @property
     def rules(self) -> Rules:
@@ -72,13 +91,32 @@ class Services:
             log.info("the store can be used again")
         self._used = True
 
+    @property
+    def shows_quality(self) -> bool:
+        """Whether this exporter shows what ratings mean, and not only takes them."""
+        return self.config.role != "ingest"
+
+    def note_refused(self, key: SeriesKey) -> None:
+        """Say once in the log that the series limit is reached, and again when another limit is."""
+        limit = self.store.series_limit
+        if self._limit_noted != limit:
+            self._limit_noted = limit
+            series = shown("/".join(key))
+            log.warning(
+                "series_limit %d is reached: a rating that would begin %s was rejected; raise it", limit, series
+            )
+
     def refresh(self) -> None:
-        """Bring the view up to date and note how that went.
+        """Bring the view up to date and note how that went; where there is no view, see that ratings can be stored.
 
         Raises:
             StoreError: the store could not be read; the view is then the last known one.
 
         """
+        if not self.shows_quality:
+            with self.writing():
+                self.store.ping()
+            return
         started = time.perf_counter()
         with self._noting():
             try:
@@ -100,9 +138,21 @@ class Services:
             finally:
                 self._probing.release()
 
-    def metrics(self, *, openmetrics: bool, names: frozenset[str] | None) -> bytes:
-        """Render ``/metrics`` from the view as it is."""
-        return self._exposition.render(names) + self.telemetry.render(openmetrics=openmetrics, wanted=names)
+    def metrics(self, *, openmetrics: bool, names: frozenset[str] | None, compressed: bool) -> bytes:
+        """Render ``/metrics`` from the view as it is, ``compressed`` as gzip."""
+        own = self.telemetry.render(openmetrics=openmetrics, wanted=names)
+        return self._exposition.render(names, compressed=compressed) + (compress(own) if compressed else own)
+
+    def reload_all(self) -> None:
+        """Reload, and let the other workers of this exporter do the same.
+
+        Raises:
+            ConfigError, StoreError: as ``reload``; the others were then not asked.
+
+        """
+        self.reload()
+        if self._shared.parent:
+            os.kill(self._shared.parent, signal.SIGHUP)
 
     def reload(self) -> None:
         """Read the configuration anew and swap it whole, or keep the old one.
@@ -123,7 +173,7 @@ class Services:
             for key in restart_needed(self.config, config):
                 log.warning("configuration reloaded, but %s changes only with a restart", key)
             # What cannot change while running is shown as it is.
-            self.config = msgspec.structs.replace(config, listen=self.config.listen, store=self.config.store)
+            self.config = msgspec.structs.replace(config, **{key: getattr(self.config, key) for key in RESTART_KEYS})
             self.store.series_limit = config.series_limit
             self.view.set_rules(config.all_rules)
             self.telemetry.reloaded(self.clock(), successful=True)

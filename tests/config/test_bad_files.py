@@ -12,7 +12,10 @@ TESTDATA = Path(__file__).parent / "testdata"
 NO_COUNT = "is not an integer from 1 to 1000000"
 NO_MAPPING = "is not a mapping; write its keys below it, as key: value"
 NO_ADDRESS = "is not HOST:PORT or [IPV6]:PORT with a port from 1 to 65535"
-NO_STORE = "names no store; known are sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://"
+NO_STORE = (
+    "names no store; known are sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://, "
+    "redis+sentinel://, redis+cluster://"
+)
 RULE_KEYS = (
     "window_seconds, quality_threshold, downgrade_threshold, lower_tier_threshold, min_samples, "
     "full_confidence_samples, start_tier"
@@ -85,6 +88,7 @@ MESSAGES = {
     "quality_at_default_downgrade": (
         "FILE: workflows.code-review.quality_threshold: 0.9 is not below downgrade_threshold, 0.9 (the default)"
     ),
+    "role_is_unknown": "FILE: role: 'exporter' is not one of all, export, ingest",
     "rules_is_a_number": f"FILE: rules: 0.8 {NO_MAPPING}",
     "series_limit_is_zero": f"FILE: series_limit: 0 {NO_COUNT}",
     "stages_is_a_list": f"FILE: workflows.code-review.stages: a list of 1 {NO_MAPPING}",
@@ -124,13 +128,18 @@ MESSAGES = {
     ),
     "unknown_key_at_the_top": (
         "FILE: quality_threshold: unknown key (did you mean rules.quality_threshold?); "
-        "known are listen, store, access_log, series_limit, tiers, rules, workflows"
+        "known are listen, store, wait_replicas, workers, role, access_log, series_limit, tiers, rules, workflows"
     ),
     "unknown_key_of_a_stage": f"FILE: workflows.code-review.stages.analysis.stages: unknown key; known are {RULE_KEYS}",
     "window_too_long": "FILE: rules.window_seconds: 7776001 is not an integer from 3600 to 7776000",
     "window_too_short": "FILE: rules.window_seconds: 3599 is not an integer from 3600 to 7776000",
     "workflow_is_a_number": f"FILE: workflows.code-review: 0.8 {NO_MAPPING}",
     "workflow_twice": "FILE: workflows.code-review: given twice, in lines 2 and 3; keep one",
+    "workers_is_zero": "FILE: workers: 0 is not an integer from 1 to 64",
+    "workers_share_memory": (
+        "FILE: workers: 4 workers cannot share sqlite:// (FILE: store), which is one process's own; "
+        "give sqlite:///path or redis://, or 1 worker"
+    ),
 }
 
 

@@ -138,8 +138,9 @@ def test_a_misspelt_variable_is_refused_with_the_known_ones() -> None:
     assert problems(None, {"FEEDBACK_EXPORTER_STROE": "redis://:secret@db"}, {}) == [
         (
             "FEEDBACK_EXPORTER_STROE: unknown variable (did you mean STORE?); known are CONFIG, LISTEN, STORE, "
-            "ACCESS_LOG, SERIES_LIMIT, TIERS, WINDOW_SECONDS, QUALITY_THRESHOLD, DOWNGRADE_THRESHOLD, "
-            "LOWER_TIER_THRESHOLD, MIN_SAMPLES, FULL_CONFIDENCE_SAMPLES, START_TIER, each after FEEDBACK_EXPORTER_"
+            "WAIT_REPLICAS, WORKERS, ROLE, ACCESS_LOG, SERIES_LIMIT, TIERS, WINDOW_SECONDS, QUALITY_THRESHOLD, "
+            "DOWNGRADE_THRESHOLD, LOWER_TIER_THRESHOLD, MIN_SAMPLES, FULL_CONFIDENCE_SAMPLES, START_TIER, "
+            "each after FEEDBACK_EXPORTER_"
         )
     ]
 
@@ -325,9 +326,17 @@ def test_the_address_is_host_and_port(listen: str, address: tuple[str, int]) -> 
 
 def test_keys_that_need_a_restart_are_named() -> None:
     """A reload can say which changes it does not take up."""
-    new = Config(listen="0.0.0.0:1", store="sqlite://", access_log=True, series_limit=5, tiers=("a", "b"))
+    new = Config(
+        listen="0.0.0.0:1",
+        store="sqlite:///x",
+        workers=2,
+        role="export",
+        access_log=True,
+        series_limit=5,
+        tiers=("a", "b"),
+    )
 
-    assert restart_needed(Config(), new) == ["listen", "store"]
+    assert restart_needed(Config(), new) == ["listen", "store", "workers", "role"]
     assert restart_needed(new, new) == []
 
 

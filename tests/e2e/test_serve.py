@@ -92,7 +92,7 @@ def test_an_unknown_kind_of_store_is_refused(tmp_path: Path) -> None:
         2,
         (
             "Error: --store: store URL 'mysql://me:***@host/db' names no store; "
-            "known are sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://\n"
+            "known are sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://, redis+sentinel://, redis+cluster://\n"
         ),
     )
 

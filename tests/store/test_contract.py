@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 import exporter.store.redis
-import exporter.store.sqlite
+import exporter.store.sqlite_request
 from exporter.domain import MILLION, Feedback, SeriesKey
 from exporter.fold import Record, death, fold, unpack_hours, unpack_totals
 from exporter.rules import WEEK
@@ -100,7 +100,7 @@ class TestAppend:
     @pytest.mark.parametrize("dead", [1, 2])
     def test_dead_series_that_was_not_swept(self, store: Store, monkeypatch: pytest.MonkeyPatch, dead: int) -> None:
         """A dead series starts anew also when too many are dead for an append to delete them all."""
-        monkeypatch.setattr(exporter.store.sqlite, "SWEPT", 0)
+        monkeypatch.setattr(exporter.store.sqlite_request, "SWEPT", 0)
         monkeypatch.setattr(exporter.store.redis, "SWEPT", 0)
         wanted = neighbours(dead)
         for place, key in enumerate(wanted):
@@ -325,7 +325,7 @@ class TestChanges:
 
     def test_dropped_tombstones(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         """A reader who has not seen deletions that are no longer kept is told all there is."""
-        monkeypatch.setattr(exporter.store.sqlite, "MAX_TOMBSTONES", 2)
+        monkeypatch.setattr(exporter.store.sqlite_request, "MAX_TOMBSTONES", 2)
         monkeypatch.setattr(exporter.store.redis, "SHARD_TOMBSTONES", 2)
         wanted = neighbours(4)
         store.append([rating("1", key) for key in [*wanted, KEY]], NOW)
@@ -477,7 +477,7 @@ def test_ping(store: Store) -> None:
     assert store.changes(cursor) == Changes(cursor, [], complete=False)
 
 
-@pytest.mark.parametrize("store_url", ["sqlite", "redis"], indirect=True)
+@pytest.mark.parametrize("store_url", ["sqlite", "redis", "cluster"], indirect=True)
 class TestShared:
     """Several store objects over one store."""
 

@@ -88,7 +88,7 @@ def check(reader: Reader, writer: Writer, least: State) -> None:
 
 
 @pytest.mark.parametrize(
-    ("store_url", "processes"), [("memory", 0), ("sqlite", 2), ("redis", 2)], indirect=["store_url"]
+    ("store_url", "processes"), [("memory", 0), ("sqlite", 2), ("redis", 2), ("cluster", 2)], indirect=["store_url"]
 )
 def test_acknowledged_is_seen(store_url: str, processes: int, opened: Opened) -> None:
     """Every append and clear that was acknowledged before a poll began is seen by it, whoever wrote it."""

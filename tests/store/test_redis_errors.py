@@ -103,7 +103,7 @@ class TestRefused:
 
         assert re.fullmatch(
             rf"redis://reader:\*\*\*@127.0.0.1:{guarded.port}/0: cannot store ratings: "
-            r"[Tt]his user has no permissions to run the 'multi' command( or its subcommand)?; "
+            r"[Tt]his user has no permissions to run the 'evalsha' command( or its subcommand)?; "
             r"let its user run scripts, and read and write keys that begin with llmfb:",
             str(caught.value),
         )
@@ -253,7 +253,11 @@ class TestUnavailable:
     [
         (BusyLoadingError("Redis is loading the dataset in memory"), StoreUnavailable, "it is reading its data: wait"),
         (ResponseError("Error running script: -OOM command not allowed"), StoreUnavailable, "give it more memory"),
-        (MovedError("1234 127.0.0.1:7000"), StoreRefused, "a Redis Cluster cannot be used: give a single server"),
+        (
+            MovedError("1234 127.0.0.1:7000"),
+            StoreRefused,
+            "it belongs to a Redis Cluster: give redis+cluster:// instead of redis://",
+        ),
         (ResponseError("BUSY Redis is busy running a script"), StoreUnavailable, "see that it runs"),
         (
             redis.ConnectionError("Error 1 connecting to host:6380. certificate verify failed: self-signed"),

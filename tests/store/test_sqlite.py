@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import exporter.store.sqlite_file
+import exporter.store.sqlite_request
 from exporter.errors import StoreRefused, StoreUnavailable
 from exporter.fold import Record
 from exporter.rules import WEEK
@@ -75,7 +76,7 @@ class TestOpening:
         """Three slashes without a path name no store, rather than one in memory."""
         reason = (
             "store URL 'sqlite:///' names no store; "
-            "known are sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://"
+            "known are sqlite:///path, sqlite:// (in memory), redis://, rediss://, unix://, redis+sentinel://, redis+cluster://"
         )
         with pytest.raises(StoreRefused, match=exactly(reason)):
             open_store("sqlite:///")
@@ -287,7 +288,7 @@ class TestSize:
 
     def test_ids(self, store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ids that are not looked for any more are deleted, a bounded number an append."""
-        monkeypatch.setattr(exporter.store.sqlite, "IDS_FORGOTTEN", 10)
+        monkeypatch.setattr(exporter.store.sqlite_request, "IDS_FORGOTTEN", 10)
         store.append([rating(f"{place}") for place in range(30)], NOW)
         left = []
         for place in range(4):

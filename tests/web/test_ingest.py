@@ -401,6 +401,20 @@ class TestSeriesLimit:
         assert limited.counts() == {"accepted": 3, "series_limit": 2, "invalid_score": 1}
         assert samples(limited, stage_name="c") == 0
 
+    def test_the_log_names_it_once(self, limited: Edge, caplog: pytest.LogCaptureFixture) -> None:
+        """However many ratings are refused, the log says once that the limit is reached, and again for another."""
+        limited.post([rating(stage_name="a"), rating(stage_name="b")])
+        for stage in "cde":
+            limited.post([rating(stage_name=stage)] * 2)
+        limited.services.store.series_limit = 1
+        limited.post(rating(stage_name="f"))
+
+        assert [record.getMessage() for record in caplog.records] == [
+            "series_limit 2 is reached: a rating that would begin 'w/c/cheap' was rejected; raise it",
+            "series_limit 1 is reached: a rating that would begin 'w/f/cheap' was rejected; raise it",
+        ]
+        assert limited.counts()["series_limit"] == 7
+
     def test_nothing_but_new_series_is_400(self, limited: Edge) -> None:
         """Every entry rejected is 400, for whatever reason."""
         limited.post([rating(stage_name="a"), rating(stage_name="b")])

@@ -79,7 +79,10 @@ def test_a_reload_is_in_force_at_once(edge: Edge, source: Source, caplog: pytest
     }
     assert edge.post(rating(stage_name="t")).get_json()["rejected"][0]["reason"] == "series_limit"
     assert edge.post(rating(tier="capable")).get_json()["rejected"][0]["reason"] == "'capable' is none of cheap, better"
-    assert logged(caplog) == [("INFO", "configuration reloaded")]
+    assert logged(caplog) == [
+        ("INFO", "configuration reloaded"),
+        ("WARNING", "series_limit 1 is reached: a rating that would begin 'w/t/cheap' was rejected; raise it"),
+    ]
 
 
 def test_a_reload_that_fails_changes_nothing(edge: Edge, source: Source, caplog: pytest.LogCaptureFixture) -> None:
