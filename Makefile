@@ -6,8 +6,8 @@ VENV ?= .venv
 VENV_LOWEST ?= .venv-lowest
 
 # What the tests run for real: the commands, and the Debian packages that bring them.
-TEST_COMMANDS = redis-server prometheus promtool prometheus-alertmanager amtool curl sqlite3
-TEST_PACKAGES = redis-server prometheus prometheus-alertmanager curl sqlite3
+TEST_COMMANDS = redis-server prometheus promtool prometheus-alertmanager amtool curl sqlite3 openssl
+TEST_PACKAGES = redis-server prometheus prometheus-alertmanager curl sqlite3 openssl
 
 BIN = $(VENV)/bin
 

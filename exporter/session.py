@@ -106,7 +106,12 @@ def on_store(*, creates: bool = False) -> Callable[[Callable[..., None]], Callab
             settings = load(config, os.environ, {"store": store})
             _check_file(settings.store, creates=creates)
             rules = settings.all_rules
-            opened = open_store(settings.store, retention=rules.longest_window, series_limit=settings.series_limit)
+            opened = open_store(
+                settings.store,
+                retention=rules.longest_window,
+                series_limit=settings.series_limit,
+                wait_replicas=settings.wait_replicas,
+            )
             try:
                 command(Session(opened, rules, now_microseconds(), as_json), **arguments)
             finally:

@@ -65,7 +65,8 @@ def serve(load: Callable[[], Config]) -> None:
         port=port,
         interface=Interfaces.WSGI,
         workers=config.workers,
-        respawn_failed_workers=True,
+        # The death of the only one ends the whole, so that a supervisor sees it.
+        respawn_failed_workers=config.workers > 1,
         blocking_threads=BLOCKING_THREADS,
         workers_kill_timeout=STOP_SECONDS,
         log_level=LogLevels.error,
