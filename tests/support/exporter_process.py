@@ -75,9 +75,13 @@ class ExporterProcess(Process):
 
     def restart_parent(self) -> None:
         """Kill only the process that was started, not its worker, and start it again on the same port."""
+        orphans = self.children()
         self.process.kill()
         self.wait()
         self.start()
+        # On a loaded machine, a worker that has yet to see that its parent is gone may have answered.
+        eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans), "the orphans' end")
+        self.wait_ready()
 
     def wait_ready(self) -> None:
         """Return as soon as ``/-/ready`` answers 200; fail at once if the process ends."""
