@@ -1,33 +1,27 @@
 """Ready lines of every stage, in the order of their names, joined and compressed block by block.
 
-A scrape is asked for as gzip, again and again, of lines of which few have changed. A gzip stream may be a sequence
-of members, so each block of stages keeps, for each family, the member that its lines compress to.
+A scrape is asked for as gzip, again and again, of lines of which few have changed. So each block of stages keeps, for
+each family, the piece of a gzip stream that its lines compress to.
 """
 
-import gzip
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
+from exporter.deflate import Piece, deflate
 from exporter.view import StageKey
 
 # Stages in a block, at most: some tens of kilobytes of one family compress as well as all of it.
 BLOCK = 256
-LEVEL = 1
-
-
-def compress(text: bytes) -> bytes:
-    """Return one gzip member, the same for the same text."""
-    return gzip.compress(text, LEVEL, mtime=0)
 
 
 class Block:
-    """Neighbours in the order of names: the lines of each, by family, and the members they compress to."""
+    """Neighbours in the order of names: the lines of each, by family, and the pieces they compress to."""
 
     def __init__(self, families: int, keys: list[StageKey], lines: dict[StageKey, Sequence[bytes]]) -> None:
         """Take ``keys``, in order, with the ``lines`` of each."""
         self.keys = keys
         self.lines = lines
-        self._members: list[bytes | None] = [None] * families
+        self._pieces: list[Piece | None] = [None] * families
 
     def put(self, key: StageKey, lines: Sequence[bytes]) -> None:
         """Set the lines of one stage; families whose lines are as they were stay compressed."""
@@ -37,30 +31,30 @@ class Block:
         self.lines[key] = lines
         for family, text in enumerate(lines):
             if old is None or old[family] != text:
-                self._members[family] = None
+                self._pieces[family] = None
 
     def drop(self, key: StageKey) -> None:
         """Forget a stage."""
         self.keys.remove(key)
         del self.lines[key]
-        self._members = [None] * len(self._members)
+        self._pieces = [None] * len(self._pieces)
 
     def text(self, family: int) -> bytes:
         """Lines of one family."""
         return b"".join([self.lines[key][family] for key in self.keys])
 
-    def member(self, family: int) -> bytes:
-        """The same as a gzip member."""
-        member = self._members[family]
-        if member is None:
-            member = self._members[family] = compress(self.text(family))
-        return member
+    def piece(self, family: int) -> Piece:
+        """The same as a piece of a gzip stream."""
+        piece = self._pieces[family]
+        if piece is None:
+            piece = self._pieces[family] = deflate(self.text(family))
+        return piece
 
     def halves(self) -> tuple["Block", "Block"]:
         """Cut in two."""
         middle = len(self.keys) // 2
         first, second = (
-            Block(len(self._members), keys, {key: self.lines[key] for key in keys})
+            Block(len(self._pieces), keys, {key: self.lines[key] for key in keys})
             for keys in (self.keys[:middle], self.keys[middle:])
         )
         return first, second

@@ -15,7 +15,8 @@ from itertools import accumulate, chain, repeat
 from operator import attrgetter
 
 from exporter import names
-from exporter.document import Document, compress
+from exporter.deflate import Piece, deflate, join
+from exporter.document import Document
 from exporter.domain import MILLION, Ladder
 from exporter.fold import EDGES
 from exporter.names import Metric
@@ -58,16 +59,16 @@ class Exposition:
         self._lock = threading.Lock()
         self._ladder: Ladder | None = None
         self._document = Document(len(_FAMILIES))
-        # The whole text, plain and compressed, as long as nothing changes.
-        self._whole: dict[bool, bytes] = {}
+        # The whole text, plain and as a piece of a gzip stream, as long as nothing changes.
+        self._whole: bytes | None = None
+        self._whole_piece: Piece | None = None
 
-    def render(self, wanted: frozenset[str] | None = None, *, compressed: bool = False) -> bytes:
+    def render(self, wanted: frozenset[str] | None = None) -> bytes:
         """Render the view as it is now: the families per series, per stage and ``tier_rank``, without ``# EOF``.
 
         Args:
             wanted: names of families or of their samples (``x_bucket``, ``x_sum``, ``x_count``); a family
                 that is named either way comes whole. ``None`` stands for all families.
-            compressed: as gzip, of any number of members.
 
         Stages come in the order of their names, tiers in the order of the ladder. A family without
         samples keeps its ``# HELP`` and ``# TYPE``. While nothing changes, all families are the same object.
@@ -76,10 +77,20 @@ class Exposition:
         with self._lock:
             self._catch_up()
             if wanted is not None:
-                return self._join(wanted, compressed=compressed)
-            if compressed not in self._whole:
-                self._whole[compressed] = self._join(None, compressed=compressed)
-            return self._whole[compressed]
+                return self._text(wanted)
+            if self._whole is None:
+                self._whole = self._text(None)
+            return self._whole
+
+    def deflated(self, wanted: frozenset[str] | None = None) -> Piece:
+        """Return what ``render`` returns as a piece of a gzip stream; what did not change is not compressed again."""
+        with self._lock:
+            self._catch_up()
+            if wanted is not None:
+                return self._piece(wanted)
+            if self._whole_piece is None:
+                self._whole_piece = self._piece(None)
+            return self._whole_piece
 
     def _catch_up(self) -> None:
         ladder = self._view.rules.ladder
@@ -88,23 +99,30 @@ class Exposition:
         for key, stage in self._view.take_changed().items():
             changed |= self._document.put(key, _stage_lines(stage) if stage else [])
         if changed:
-            self._whole = {}
+            self._whole = self._whole_piece = None
 
-    def _join(self, wanted: frozenset[str] | None, *, compressed: bool) -> bytes:
+    def _text(self, wanted: frozenset[str] | None) -> bytes:
         parts: list[bytes] = []
-        for family, metric in enumerate(_FAMILIES):
-            if _is_wanted(metric, wanted):
-                header = _header(metric)
-                if compressed:
-                    parts.append(compress(header))
-                    parts += [block.member(family) for block in self._document.blocks]
-                else:
-                    parts.append(header)
-                    parts += [block.text(family) for block in self._document.blocks]
-        if _is_wanted(names.TIER_RANK, wanted):
-            ranks = _header(names.TIER_RANK) + _tier_ranks(self._ladder or ())
-            parts.append(compress(ranks) if compressed else ranks)
-        return b"".join(parts)
+        for family, metric in self._chosen(wanted):
+            parts.append(_header(metric))
+            parts += [block.text(family) for block in self._document.blocks]
+        return b"".join([*parts, self._ranks(wanted)])
+
+    def _piece(self, wanted: frozenset[str] | None) -> Piece:
+        pieces: list[Piece] = []
+        for family, metric in self._chosen(wanted):
+            pieces.append(deflate(_header(metric)))
+            pieces += [block.piece(family) for block in self._document.blocks]
+        return join([*pieces, deflate(self._ranks(wanted))])
+
+    @staticmethod
+    def _chosen(wanted: frozenset[str] | None) -> list[tuple[int, Metric]]:
+        return [(family, metric) for family, metric in enumerate(_FAMILIES) if _is_wanted(metric, wanted)]
+
+    def _ranks(self, wanted: frozenset[str] | None) -> bytes:
+        return (
+            _header(names.TIER_RANK) + _tier_ranks(self._ladder or ()) if _is_wanted(names.TIER_RANK, wanted) else b""
+        )
 
 
 def _is_wanted(metric: Metric, wanted: frozenset[str] | None) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.clock import now_microseconds
 from exporter.config import RESTART_KEYS, Config, restart_needed
-from exporter.document import compress
+from exporter.deflate import deflate, gzip_stream, join
 from exporter.domain import SeriesKey, shown
 from exporter.errors import ConfigError, StoreError
 from exporter.exposition import Exposition
@@ -141,7 +141,9 @@ class Services:
     def metrics(self, *, openmetrics: bool, names: frozenset[str] | None, compressed: bool) -> bytes:
         """Render ``/metrics`` from the view as it is, ``compressed`` as gzip."""
         own = self.telemetry.render(openmetrics=openmetrics, wanted=names)
-        return self._exposition.render(names, compressed=compressed) + (compress(own) if compressed else own)
+        if compressed:
+            return gzip_stream(join([self._exposition.deflated(names), deflate(own)]))
+        return self._exposition.render(names) + own
 
     def reload_all(self) -> None:
         """Reload, and let the other workers of this exporter do the same.

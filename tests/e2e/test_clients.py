@@ -1,6 +1,7 @@
 """Clients that hang, dawdle or push do not stand in the way of the others."""
 
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -132,3 +133,20 @@ def _post_until(port: int, enough: threading.Event) -> int:
             assert answer.status == 202, answer.text
             posted += answer.json["accepted"]
     return posted
+
+
+def test_curl_reads_a_compressed_scrape_to_its_end(exporter: ExporterProcess) -> None:
+    """What curl, which reads one member of a gzip stream and no more, gets of /metrics is all of it."""
+    with exporter.client() as client:
+        assert client.post([_rating(f"{number}") for number in range(20)]).status == 202
+        command = ["curl", "--silent", "--fail", "--compressed", f"http://127.0.0.1:{exporter.port}/metrics"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+        plain = client.get("/metrics").text
+
+    assert _quality(said) == _quality(plain)
+    assert len(_quality(plain)) > 20
+    assert said.splitlines()[-1].startswith("llm_feedback_exporter_")
+
+
+def _quality(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("llm_feedback_quality")]
