@@ -6,8 +6,8 @@ VENV ?= .venv
 VENV_LOWEST ?= .venv-lowest
 
 # What the tests run for real: the commands, and the Debian packages that bring them.
-TEST_COMMANDS = redis-server prometheus promtool prometheus-alertmanager amtool curl sqlite3 openssl
-TEST_PACKAGES = redis-server prometheus prometheus-alertmanager curl sqlite3 openssl
+TEST_COMMANDS = redis-server prometheus promtool prometheus-alertmanager amtool prometheus-pushgateway curl sqlite3 openssl
+TEST_PACKAGES = redis-server prometheus prometheus-alertmanager prometheus-pushgateway curl sqlite3 openssl
 
 BIN = $(VENV)/bin
 
@@ -24,7 +24,7 @@ endef
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help run demo stack test check test-long bench generate pictures lock clean test-packages
+.PHONY: help run demo stack test check test-long bench bench-compare generate pictures lock clean test-packages
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -58,6 +58,9 @@ test-long: test-packages $(VENV)/.dev $(VENV_LOWEST)/.dev ## The lowest versions
 
 bench: $(VENV)/.dev ## Measure, and print the figures as ratios
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-compare: $(VENV)/.dev ## Set two files of bench-results/ side by side: ARGS="A.json B.json"
+	$(BIN)/python -m tests.bench.compare $(ARGS)
 
 generate: $(VENV)/.dev ## Write rules and dashboards anew from alerts/*.py and grafana/*.py
 	$(BIN)/python -m alerts

@@ -246,7 +246,7 @@ class TestDocuments:
     def test_makefile(self) -> None:
         """Make lists every target that the documents promise, and can resolve each."""
         promised = ["run", "demo", "stack", "test", "check", "test-long", "bench"]
-        promised += ["generate", "pictures", "lock", "clean"]
+        promised += ["bench-compare", "generate", "pictures", "lock", "clean"]
 
         listed = re.findall(r"^make (\S+)", run("make", "help").stdout, re.MULTILINE)
         said = run("make", "--dry-run", *promised)

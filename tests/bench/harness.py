@@ -1,74 +1,131 @@
-"""What every section of the benchmark shares: sizes, stopwatch, figures and how they are shown and kept."""
+"""What every section of the benchmark shares: sizes, figures and their goals, and alternating measurements."""
 
 import gc
-import json
-import os
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from rich.console import Console
-from rich.table import Table
+Say = Callable[[str], None]
+# Names of what is measured, and what measures it once.
+Actions = Mapping[str, Callable[[], float]]
 
 
 class Scale(NamedTuple):
-    """How large a run is."""
+    """How large a run is; ``full`` ratings a series fill its log, so that what is measured could go on for ever."""
 
+    pairs: int = 5
+    seconds: float = 2.0
     series: int = 10_000
+    many: int = 100_000
     ratings: int = 200
-    runs: int = 5
-    history_series: int = 1_000
-    history_ratings: tuple[int, int, int] = (20, 200, 2_000)
-    http_seconds: float = 4.0
+    full: int = 1_200
+    batches: int = 40
+    history: tuple[int, ...] = (1_000, 10_000, 100_000)
+    log_times: int = 10
+    threads: tuple[int, ...] = (8, 16, 32, 64, 128, 256)
+    workers: tuple[int, ...] = (1, 2, 4)
+    original: bool = True
 
 
-QUICK = Scale(series=12, ratings=20, runs=1, history_series=6, history_ratings=(4, 20, 200), http_seconds=0.2)
+QUICK = Scale(
+    pairs=1,
+    seconds=0.05,
+    series=12,
+    many=30,
+    ratings=20,
+    full=10,
+    batches=2,
+    history=(12, 60, 300),
+    log_times=2,
+    threads=(8,),
+    workers=(1, 2),
+    original=False,
+)
+
+
+class Goal(NamedTuple):
+    """What a figure is held against."""
+
+    bound: float
+    words: str
+
+    def is_met(self, value: float) -> bool:
+        """Tell whether ``value`` reaches it."""
+        if self.words == "at least":
+            return value >= self.bound
+        return value <= self.bound if self.words == "at most" else value < self.bound
+
+
+def at_least(bound: float) -> Goal:
+    """Make a goal that is met at ``bound`` and above."""
+    return Goal(bound, "at least")
+
+
+def at_most(bound: float) -> Goal:
+    """Make a goal that is met at ``bound`` and below."""
+    return Goal(bound, "at most")
+
+
+def below(bound: float) -> Goal:
+    """Make a goal that is met below ``bound``."""
+    return Goal(bound, "below")
 
 
 class Figure(NamedTuple):
-    """One measured figure, in words too, and the goal that it is held against, if there is one."""
+    """The median of what was measured, the lowest and the highest, and the goal, if there is one.
+
+    ``unit`` is ``x`` for a ratio; others are seconds, bytes, a rate, or nothing.
+    """
 
     name: str
     value: float
-    text: str
-    goal: str = ""
-    met: bool | None = None
+    unit: str
+    low: float
+    high: float
+    goal: Goal | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; ``None`` without one."""
+        return self.goal.is_met(self.value) if self.goal else None
 
 
-def ratio(name: str, value: float, goal: float | None = None) -> Figure:
-    """How many times one thing is another, at least ``goal`` times if that is given."""
-    if goal is None:
-        return Figure(name, value, f"{value:.2f} x")
-    return Figure(name, value, f"{value:.2f} x", f"at least {goal:g} x", value >= goal)
+class Picture(NamedTuple):
+    """Curves of what grows with what: points by the name of each curve."""
+
+    name: str
+    title: str
+    across: str
+    up: str
+    curves: dict[str, list[tuple[float, float]]]
 
 
-def below(name: str, value: float, goal: float) -> Figure:
-    """Something that must stay below ``goal``."""
-    return Figure(name, value, f"{value:.3f}", f"below {goal:g}", value < goal)
+class Outcome(NamedTuple):
+    """What a section measured."""
+
+    figures: list[Figure]
+    pictures: Sequence[Picture] = ()
 
 
-def at_most(name: str, value: float, goal: float, unit: str) -> Figure:
-    """Something that may reach ``goal``, no more."""
-    return Figure(name, value, f"{value:g} {unit}", f"at most {goal:g} {unit}", value <= goal)
+def figure(name: str, values: Sequence[float], unit: str, goal: Goal | None = None) -> Figure:
+    """Make a figure of what was measured again and again."""
+    return Figure(name, median(values), unit, min(values), max(values), goal)
 
 
-def milliseconds(name: str, seconds: float) -> Figure:
-    """Duration, given in seconds."""
-    return Figure(name, seconds, f"{seconds * 1000:,.3f} ms")
+def ratio(name: str, values: Sequence[float], others: Sequence[float], goal: Goal | None = None) -> Figure:
+    """How many times each value is the one that was measured beside it: what slows one slows both."""
+    return figure(name, [one / other for one, other in zip(values, others, strict=True)], "x", goal)
 
 
-def megabytes(name: str, size: float) -> Figure:
-    """Amount of memory, given in bytes."""
-    return Figure(name, size, f"{size / 1e6:,.2f} MB")
-
-
-def rate(name: str, value: float, unit: str) -> Figure:
-    """How many in a second."""
-    return Figure(name, value, f"{value:,.0f} {unit}/s")
+def alternate(pairs: int, actions: Actions, say: Say, what: str) -> dict[str, list[float]]:
+    """Measure everything ``pairs`` times, in turn, every other time backwards."""
+    measured: dict[str, list[float]] = {name: [] for name in actions}
+    for number in range(pairs):
+        for name in list(actions)[:: -1 if number % 2 else 1]:
+            say(f"{what}: {name}")
+            measured[name].append(actions[name]())
+    return measured
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -77,32 +134,3 @@ def seconds(action: Callable[[], object]) -> float:
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
-
-
-def medians(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Median of each figure over runs that all measured the same ones."""
-    return {name: median(run[name] for run in runs) for name in runs[0]}
-
-
-def show(console: Console, title: str, figures: Sequence[Figure]) -> None:
-    """Print the figures of a section, each beside its goal."""
-    table = Table("figure", "measured", "goal", "", title=title, title_justify="left", width=min(console.width, 110))
-    for figure in figures:
-        verdict = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}[figure.met]
-        table.add_row(figure.name, figure.text, figure.goal, verdict)
-    console.print(table)
-
-
-def save(sections: Mapping[str, Sequence[Figure]], directory: Path) -> Path:
-    """Write all figures, and what they were measured on, as one JSON file and return its path."""
-    now = datetime.now(UTC)
-    result = {
-        "time": now.isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
-        "sections": {title: [figure._asdict() for figure in figures] for title, figures in sections.items()},
-    }
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{now:%Y%m%dT%H%M%SZ}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return path

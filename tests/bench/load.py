@@ -1,118 +1,159 @@
-"""A client that costs little: each connection sends one ready-made request again and again."""
+"""A client that costs little: one thread, some connections, and on each the next request as soon as one is answered."""
 
 import re
+import select
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import NamedTuple
+from contextlib import ExitStack
+from types import TracebackType
+from typing import NamedTuple, Self
 
 CONNECTIONS = 8
-START_SECONDS = 30
-POLL_SECONDS = 0.05
+# A whole batch of requests' bytes fits, so that sending never waits for a server.
+SEND_BUFFER = 1 << 20
+RECEIVE_BUFFER = 1 << 20
+ANSWER_SECONDS = 30
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"transfer-encoding: *chunked", re.IGNORECASE)
+_LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class UnexpectedAnswer(Exception):
     """A server did not answer as it should: what was measured means nothing."""
 
 
-class Target(NamedTuple):
-    """Where requests go, and what each carries."""
+class Answered(NamedTuple):
+    """How a load went: the seconds that each answer took, in no order, and all of them together."""
 
-    port: int
-    path: str
-    body: bytes
+    latencies: list[float]
+    seconds: float
 
     @property
-    def request(self) -> bytes:
-        """The request, whole."""
-        head = (
-            f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(self.body)}\r\n\r\n"
-        )
-        return head.encode() + self.body
+    def rate(self) -> float:
+        """Requests answered in a second."""
+        return len(self.latencies) / self.seconds
+
+    def percentile(self, percent: float) -> float:
+        """Seconds within which so many percent of the answers came."""
+        ordered = sorted(self.latencies)
+        return ordered[min(int(len(ordered) * percent / 100), len(ordered) - 1)]
 
 
-def requests_a_second(target: Target, seconds: float) -> float:
-    """Send as many requests as are answered within ``seconds``, over several connections at once.
+class Line:
+    """One connection to a server on 127.0.0.1, kept open; one request at a time."""
 
-    Raises:
-        UnexpectedAnswer: an answer was not 202.
+    def __init__(self, port: int, status: int = 202) -> None:
+        """Connect; every answer must have ``status``."""
+        self.began = 0.0
+        self._socket = socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self._buffer = memoryview(bytearray(RECEIVE_BUFFER))
+        self._expected = b"HTTP/1.1 %d " % status
+        self._head = b""
+        self._missing: int | None = None
+        self._is_chunked = False
+        self._tail = b""
 
-    """
-    began = time.perf_counter()
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        answered = sum(pool.map(_send, [target] * CONNECTIONS, [began + seconds] * CONNECTIONS))
-    return answered / (time.perf_counter() - began)
+    def __enter__(self) -> Self:
+        """Return the connection."""
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self._socket.close()
 
-def _send(target: Target, until: float) -> int:
-    request, answered = target.request, 0
-    with socket.create_connection(("127.0.0.1", target.port)) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while time.perf_counter() < until:
-            try:
-                connection.sendall(request)
-            except ConnectionError as error:
-                raise UnexpectedAnswer(f"the connection was closed: {error}") from None
-            _take_answer(connection)
-            answered += 1
-    return answered
+    def fileno(self) -> int:
+        """Return what ``epoll`` watches."""
+        return self._socket.fileno()
 
-
-def _take_answer(connection: socket.socket) -> None:
-    answer = b""
-    while (end := answer.find(b"\r\n\r\n")) < 0:
-        answer += _receive(connection)
-    length = _LENGTH.search(answer, 0, end)
-    missing = end + 4 + int(length[1]) - len(answer) if length else 0
-    while missing > 0:
-        missing -= len(_receive(connection))
-    if not answer.startswith(b"HTTP/1.1 202 "):
-        raise UnexpectedAnswer(answer.decode(errors="replace"))
-
-
-def _receive(connection: socket.socket) -> bytes:
-    chunk = connection.recv(65_536)
-    if not chunk:
-        raise UnexpectedAnswer("the connection was closed")
-    return chunk
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def served(command: list[str], port: int) -> Iterator[None]:
-    """Run a server for as long as the context lasts; begins when ``port`` is listened on.
-
-    Raises:
-        UnexpectedAnswer: it does not listen in time.
-
-    """
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+    def send(self, request: bytes) -> None:
+        """Send a request whose answer is then to be taken."""
+        self._head, self._missing = b"", None
+        self.began = time.perf_counter()
         try:
-            _await(port)
-            yield
-        finally:
-            server.terminate()
+            self._socket.sendall(request)
+        except OSError as error:
+            raise UnexpectedAnswer(f"the connection was closed: {error}") from None
 
+    def take(self) -> bool:
+        """Read what has come, and tell whether that is the end of the answer.
 
-def _await(port: int) -> None:
-    give_up = time.monotonic() + START_SECONDS
-    while time.monotonic() < give_up:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(POLL_SECONDS)
+        Raises:
+            UnexpectedAnswer: it has another status, or there is none.
+
+        """
+        size = self._socket.recv_into(self._buffer)
+        if not size:
+            raise UnexpectedAnswer("the connection was closed")
+        came = self._buffer[:size]
+        if self._missing is None:
+            self._head += came
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return False
+            self._missing = self._length(self._head[:end]) + end + 4 - len(self._head)
+            self._tail = self._head[end:]
         else:
-            return
-    raise UnexpectedAnswer(f"nobody listens on port {port} after {START_SECONDS} s")
+            self._missing -= size
+            self._tail += bytes(came[-len(_LAST_CHUNK) :])
+        self._tail = self._tail[-len(_LAST_CHUNK) :]
+        return self._tail == _LAST_CHUNK if self._is_chunked else self._missing <= 0
+
+    def _length(self, head: bytes) -> int:
+        if not head.startswith(self._expected):
+            raise UnexpectedAnswer(self._head.decode(errors="replace"))
+        self._is_chunked = _CHUNKED.search(head) is not None
+        length = _LENGTH.search(head)
+        return int(length[1]) if length else 0
+
+    def ask(self, request: bytes) -> float:
+        """Send a request, and return the seconds until the end of the answer."""
+        self.send(request)
+        while not self.take():
+            pass
+        return time.perf_counter() - self.began
+
+
+def drive(port: int, requests: Iterator[bytes], seconds: float, connections: int = CONNECTIONS) -> Answered:
+    """Send requests for ``seconds``, or until there is none left, over several connections; all must answer 202.
+
+    Raises:
+        UnexpectedAnswer: one was not.
+
+    """
+    latencies: list[float] = []
+    began = time.perf_counter()
+    until = began + seconds
+    with ExitStack() as stack:
+        poll = stack.enter_context(select.epoll())
+        lines: dict[int, Line] = {}
+        for request in (request for _, request in zip(range(connections), requests, strict=False)):
+            line = stack.enter_context(Line(port))
+            lines[line.fileno()] = line
+            poll.register(line, select.EPOLLIN)
+            line.send(request)
+        while lines:
+            for number in _ready(poll):
+                line = lines[number]
+                if line.take():
+                    now = time.perf_counter()
+                    latencies.append(now - line.began)
+                    following = next(requests, None) if now < until else None
+                    if following is None:
+                        poll.unregister(line)
+                        del lines[number]
+                    else:
+                        line.send(following)
+    return Answered(latencies, time.perf_counter() - began)
+
+
+def _ready(poll: select.epoll) -> list[int]:
+    ready = [number for number, _ in poll.poll(ANSWER_SECONDS)]
+    if not ready:
+        raise UnexpectedAnswer(f"no answer within {ANSWER_SECONDS} s")
+    return ready

@@ -1,14 +1,11 @@
-"""What a scrape costs: against prometheus-client, and as history grows."""
+"""What a scrape costs inside the process: against prometheus-client, with the same samples."""
 
-import tracemalloc
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from math import log
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prometheus_client import Metric
-from rich.progress import Progress
 
 from exporter.exposition import Exposition
 from exporter.rules import Rules
@@ -16,33 +13,47 @@ from exporter.store import open_store
 from exporter.store.base import Store
 from exporter.view import View
 from tests.bench import rival, streams
-from tests.bench.harness import Figure, Scale, below, medians, megabytes, milliseconds, ratio, seconds
+from tests.bench.harness import Outcome, Say, Scale, at_least, figure, ratio, seconds
 
-SCRAPES = 3
 NOTHING_CHANGED = "nothing changed"
 RENDERING = "everything changed, rendering only"
 WITH_REFRESH = "everything changed, with the refresh"
+GOALS = {NOTHING_CHANGED: 50, RENDERING: 6, WITH_REFRESH: 2}
+THEIRS = "generate_latest"
 
 
 class TextsDiffer(Exception):
     """The texts that are compared in time hold different samples: the comparison means nothing."""
 
 
-def against_prometheus_client(scale: Scale, progress: Progress) -> list[Figure]:
+def against_prometheus_client(scale: Scale, say: Say) -> Outcome:
     """Compare a scrape with ``prometheus_client.generate_latest`` of the same samples, built beforehand."""
-    with filled(scale.series, scale.ratings, progress) as store:
-        view = View(store, Rules())
-        exposition = Exposition(view)
-        view.refresh(streams.NOW)
-        exposition.render()
-        steps = progress.track(range(scale.runs), description="against prometheus-client")
-        figures = medians([_compare(store, view, exposition, scale.series, run) for run in steps])
-        check_equal(rival.families(view), exposition)
-    goals = {NOTHING_CHANGED: 10, RENDERING: 6, WITH_REFRESH: 2}
-    return [
-        *(milliseconds(name, figures[name]) for name in ("generate_latest", *goals)),
-        *(ratio(f"times faster, {name}", figures[f"ratio, {name}"], goal) for name, goal in goals.items()),
-    ]
+    with TemporaryDirectory(prefix="llm-feedback-bench-") as directory:
+        say("Filling a file")
+        url = streams.populate(Path(directory) / "bench.db", scale.series, scale.ratings)
+        with closing(open_store(url)) as store:
+            runs = _runs(store, scale, say)
+    times = {name: [run[name] for run in runs] for name in runs[0]}
+    return Outcome(
+        [
+            *(ratio(f"{THEIRS} / {name}", times[THEIRS], times[name], at_least(goal)) for name, goal in GOALS.items()),
+            *(figure(name, taken, "s") for name, taken in times.items()),
+            figure("everything changed, a series", [each / scale.series for each in times[WITH_REFRESH]], "s"),
+        ]
+    )
+
+
+def _runs(store: Store, scale: Scale, say: Say) -> list[dict[str, float]]:
+    view = View(store, Rules())
+    exposition = Exposition(view)
+    view.refresh(streams.NOW)
+    exposition.render()
+    runs = []
+    for run in range(scale.pairs):
+        say(f"Scrape against prometheus-client, run {run + 1}")
+        runs.append(_compare(store, view, exposition, scale.series, run))
+    check_equal(rival.families(view), exposition)
+    return runs
 
 
 def _compare(store: Store, view: View, exposition: Exposition, series: int, run: int) -> dict[str, float]:
@@ -60,11 +71,10 @@ def _compare(store: Store, view: View, exposition: Exposition, series: int, run:
         stage.current_tier  # noqa: B018 - asking is what computes it
     rendering = seconds(exposition.render)
     streams.touch(store, series, 2 * run + 2)
-    figures = {RENDERING: rendering, WITH_REFRESH: seconds(scrape), NOTHING_CHANGED: seconds(scrape)}
+    with_refresh, unchanged = seconds(scrape), seconds(scrape)
     families = list(rival.families(view))
     theirs = seconds(lambda: rival.render(families))
-    # Both sides of a ratio are of one run: what else the machine does then slows both.
-    return {"generate_latest": theirs, **figures, **{f"ratio, {name}": theirs / ours for name, ours in figures.items()}}
+    return {THEIRS: theirs, RENDERING: rendering, WITH_REFRESH: with_refresh, NOTHING_CHANGED: unchanged}
 
 
 def check_equal(families: Iterable[Metric], exposition: Exposition) -> None:
@@ -76,60 +86,3 @@ def check_equal(families: Iterable[Metric], exposition: Exposition) -> None:
     """
     if rival.parsed(exposition.render()) != rival.parsed(rival.render(families)):
         raise TextsDiffer("the exporter's text and prometheus-client's hold different samples")
-
-
-def as_history_grows(scale: Scale, progress: Progress) -> list[Figure]:
-    """Compare whole scrapes, nothing known beforehand, of stores that differ in ratings a series."""
-    few, some, many = scale.history_ratings
-    with (
-        filled(scale.history_series, few, progress) as store_few,
-        filled(scale.history_series, some, progress) as store_some,
-        filled(scale.history_series, many, progress) as store_many,
-    ):
-        stores = {few: store_few, some: store_some, many: store_many}
-        steps = progress.track(range(scale.runs), description="as history grows")
-        runs = [{count: _scrape_cost(store) for count, store in stores.items()} for _ in steps]
-    time = medians([{f"{count}": cost[0] for count, cost in run.items()} for run in runs])
-    memory = medians([{f"{count}": cost[1] for count, cost in run.items()} for run in runs])
-    return [
-        *(milliseconds(f"time at {count} ratings a series", taken) for count, taken in time.items()),
-        *(megabytes(f"memory at {count} ratings a series", size) for count, size in memory.items()),
-        below(f"slope of time, {some} to {many}", slope(time, some, many), 0.05),
-        below(f"slope of memory, {some} to {many}", slope(memory, some, many), 0.05),
-    ]
-
-
-def slope(figures: dict[str, float], low: int, high: int) -> float:
-    """Exponent with which a figure grows with the number of ratings: its slope in logarithms."""
-    return log(figures[f"{high}"] / figures[f"{low}"]) / log(high / low)
-
-
-def _scrape_cost(store: Store) -> tuple[float, float]:
-    """Seconds of a whole scrape; and bytes at its peak, from one more, which counting slows."""
-
-    def scrape() -> None:
-        view = View(store, Rules())
-        view.refresh(streams.NOW)
-        Exposition(view).render()
-
-    # The least of several: what else the machine does only adds.
-    taken = min(seconds(scrape) for _ in range(SCRAPES))
-    tracemalloc.start()
-    scrape()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return taken, peak
-
-
-@contextmanager
-def filled(series: int, ratings: int, progress: Progress) -> Iterator[Store]:
-    """Open a new SQLite file with ``ratings`` ratings in each of ``series`` series."""
-    with TemporaryDirectory(prefix="llm-feedback-bench-") as directory:
-        store = open_store(f"sqlite:///{Path(directory) / 'bench.db'}")
-        try:
-            task = progress.add_task(f"{series:,} series of {ratings:,} ratings", total=series * ratings)
-            for stored in streams.fill(store, series, ratings):
-                progress.advance(task, stored)
-            yield store
-        finally:
-            store.close()

@@ -13,36 +13,56 @@ from exporter.rules import Rules
 from exporter.store import open_store
 from exporter.view import View
 from tests.bench import rival, scrape, streams
-from tests.bench.harness import Figure, at_most, below, medians, ratio
-from tests.bench.run import main
+from tests.bench.compare import main as compare
+from tests.bench.harness import QUICK, Figure, at_least, at_most, below
+from tests.bench.results import load
+from tests.bench.run import main, sections
 from tests.bench.scrape import TextsDiffer
 
-FIGURES = [
-    "times faster, nothing changed",
-    "times faster, everything changed, rendering only",
-    "times faster, everything changed, with the refresh",
-    "slope of time, 20 to 200",
-    "slope of memory, 20 to 200",
-    "ratings taken in the time of one empty request, 1 a request",
-    "ratings taken in the time of one empty request, 500 a request",
-    "lines of a function, most",
-]
 
-
-def test_every_section_is_measured_printed_and_kept(tmp_path: Path) -> None:
-    """A quick run prints each figure beside its goal, and keeps the same figures as JSON."""
-    done = CliRunner(env={"COLUMNS": "200"}).invoke(
-        main, ["--quick", "--output", str(tmp_path)], catch_exceptions=False
-    )
-
-    (path,) = tmp_path.glob("*.json")
-    result = json.loads(path.read_text(encoding="utf-8"))
-    figures = {figure["name"]: figure for section in result["sections"].values() for figure in section}
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Return what a quick run printed, and the file that it kept."""
+    folder = tmp_path_factory.mktemp("bench")
+    options = ["--quick", "--without-original", "--output", str(folder)]
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(main, options, catch_exceptions=False)
     assert done.exit_code == 0
-    assert list(filter(figures.__contains__, FIGURES)) == FIGURES
-    for figure in figures.values():
-        assert figure["value"] > -1
-        assert re.search(rf"{re.escape(figure['name'])} .*{re.escape(figure['text'])} .*{figure['goal']}", done.output)
+    (path,) = folder.glob("*.json")
+    return done.output, path
+
+
+def test_every_section_is_measured_printed_and_kept(quick: tuple[str, Path]) -> None:
+    """A quick run prints each ratio beside its goal and whether that is met, and keeps all figures as JSON."""
+    output, path = quick
+    result = json.loads(path.read_text(encoding="utf-8"))
+    figures = {title: load(path)[title] for title in result["sections"]}
+
+    assert list(figures) == [section.title for section in sections(QUICK, path)]
+    assert all(section for section in figures.values())
+    for figure in (figure for section in figures.values() for figure in section):
+        if figure.goal:
+            verdict = "met" if figure.met else "missed"
+            assert re.search(rf"{re.escape(figure.name)} .*{figure.goal.words} .*{verdict}", output), figure
+    assert len(list(path.parent.glob("*.png"))) == len(result["pictures"])
+
+
+def test_two_files_are_set_side_by_side(quick: tuple[str, Path], tmp_path: Path) -> None:
+    """What lies beyond the other file's range is told, here that a goal is missed; what does not is left out."""
+    _, path = quick
+    result = json.loads(path.read_text(encoding="utf-8"))
+    (*_, last) = result["sections"].values()
+    for part in ("value", "low", "high"):
+        last[0][part] *= 2
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps(result), encoding="utf-8")
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(compare, [str(path), str(changed)], catch_exceptions=False)
+    every = CliRunner(env={"COLUMNS": "200"}).invoke(compare, ["--all", str(path), str(path)], catch_exceptions=False)
+
+    assert re.findall(r"(lines of \S+ \S+, \w+) .*\b(goal missed|higher|lower)\b", done.output) == [
+        ("lines of a module, median", "goal missed")
+    ]
+    for figure in (figure for section in load(path).values() for figure in section):
+        assert figure.name in every.output
 
 
 def test_texts_that_differ_end_the_comparison() -> None:
@@ -76,15 +96,8 @@ def test_streams_fill_every_hour_of_the_window() -> None:
 
 def test_goals() -> None:
     """A goal is met at its value where it is a least or a most, and below its value where it is a bound."""
-    assert ratio("x", 2, 2) == Figure("x", 2, "2.00 x", "at least 2 x", met=True)
-    assert ratio("x", 1.99, 2).met is False
-    assert ratio("x", 1.5) == Figure("x", 1.5, "1.50 x")
-    assert below("x", 0.05, 0.05) == Figure("x", 0.05, "0.050", "below 0.05", met=False)
-    assert below("x", 0.049, 0.05).met is True
-    assert at_most("x", 40, 40, "lines") == Figure("x", 40, "40 lines", "at most 40 lines", met=True)
-    assert at_most("x", 41, 40, "lines").met is False
+    cases = [(at_least(2), 2, 1.99), (at_most(40), 40, 41), (below(0.05), 0.049, 0.05)]
 
-
-def test_medians() -> None:
-    """Each figure is the median of its runs, whatever the other figures of a run are."""
-    assert medians([{"a": 1, "b": 9}, {"a": 3, "b": 7}, {"a": 2, "b": 8}]) == {"a": 2, "b": 8}
+    assert [goal.is_met(value) for goal, value, _ in cases] == [True, True, True]
+    assert [goal.is_met(value) for goal, _, value in cases] == [False, False, False]
+    assert Figure("x", 2, "x", 2, 2).met is None
