@@ -48,8 +48,10 @@ class _Id(NamedTuple):
 def _series_of(count: int) -> str:
     """Query for the rows of ``count`` series, with their names in front."""
     wanted = ", ".join(["(?, ?, ?)"] * count)
-    return f"""SELECT workflow, stage, tier, id, arrivals, death, hours, newest, totals FROM series
-        WHERE (workflow, stage, tier) IN (VALUES {wanted})"""  # noqa: S608 - nothing but question marks
+    # Row values in a list are not looked for in the index but by reading every series: the join begins with the names.
+    return f"""WITH wanted (w, s, t) AS (VALUES {wanted})
+        SELECT workflow, stage, tier, id, arrivals, death, hours, newest, totals
+        FROM wanted CROSS JOIN series ON workflow = w AND stage = s AND tier = t"""  # noqa: S608 - nothing but question marks
 
 
 @cache
