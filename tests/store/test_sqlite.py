@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -315,3 +316,15 @@ class TestSize:
         store.close()
 
         assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("asked", [1, 2, 256])
+def test_series_are_found_by_their_index(opened: Callable[..., Store], path: Path, asked: int) -> None:
+    """However many series a request touches, no query reads through all there are."""
+    opened(f"sqlite:///{path}").ping()
+    query = exporter.store.sqlite_request._series_of(asked)
+    with closing(sqlite3.connect(path)) as db:
+        plan = [step for *_, step in db.execute(f"EXPLAIN QUERY PLAN {query}", ("w", "s", "t") * asked)]
+
+    assert [step for step in plan if "SEARCH series USING INDEX" in step]
+    assert [step for step in plan if step.startswith("SCAN series")] == []
