@@ -56,7 +56,7 @@ test-long: test-packages $(VENV)/.dev $(VENV_LOWEST)/.dev ## The lowest versions
 	$(BIN)/python -m pytest -m long --durations=10
 	$(BIN)/python -m tests.mutation.check
 
-bench: $(VENV)/.dev ## Measure, and print the figures as ratios
+bench: test-packages $(VENV)/.dev ## Measure, and print the figures as ratios
 	$(BIN)/python -m tests.bench $(ARGS)
 
 bench-compare: $(VENV)/.dev ## Set two files of bench-results/ side by side: ARGS="A.json B.json"

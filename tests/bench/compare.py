@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from tests.bench import results
@@ -20,14 +19,13 @@ _File = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--all", "everything", is_flag=True, help="Also show what did not change.")
 def main(*, before: Path, after: Path, everything: bool) -> None:
     """Set the figures of two result files side by side: what lies outside of the other's range has changed."""
-    console = Console()
     table = Table("figure", before.stem, after.stem, "after / before", "")
     for title, rows in _compared(results.load(before), results.load(after), everything=everything):
         table.add_section()
         table.add_row(f"[bold]{title}[/]")
         for row in rows:
             table.add_row(*row)
-    console.print(table)
+    results.console().print(table)
 
 
 def _compared(

@@ -23,6 +23,7 @@ class Scale(NamedTuple):
     batches: int = 40
     history: tuple[int, ...] = (1_000, 10_000, 100_000)
     log_times: int = 10
+    connections: tuple[int, int] = (8, 64)
     threads: tuple[int, ...] = (8, 16, 32, 64, 128, 256)
     workers: tuple[int, ...] = (1, 2, 4)
     original: bool = True
@@ -31,13 +32,14 @@ class Scale(NamedTuple):
 QUICK = Scale(
     pairs=1,
     seconds=0.05,
-    series=12,
+    series=1_200,
     many=30,
     ratings=20,
     full=10,
     batches=2,
     history=(12, 60, 300),
     log_times=2,
+    connections=(2, 4),
     threads=(8,),
     workers=(1, 2),
     original=False,

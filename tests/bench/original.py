@@ -31,13 +31,20 @@ class Original:
 
         """
         self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._read()
+        try:
+            self._read()
+        except NotInstalled:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it."""
+        self._end()
+
+    def _end(self) -> None:
         self._process.kill()
         self._process.communicate()
 

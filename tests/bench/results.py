@@ -3,11 +3,13 @@
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
@@ -22,10 +24,21 @@ WIDTH = 140
 Sections = Mapping[str, Sequence[Figure]]
 
 
+class NoResults(click.ClickException):
+    """A file does not hold the figures that are asked of it."""
+
+
+def console() -> Console:
+    """Where tables are printed: as wide as a terminal, or as they need where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+
+
 def number(value: float, unit: str) -> str:
     """Show a value for people: three digits that count, with a prefix where the unit takes one."""
-    if unit in {"s", "B"} and value:
-        factor, prefix = next((each for each in _PREFIXES if abs(value) >= each[0]), _PREFIXES[-1])
+    if unit in {"s", "B"}:
+        factor, prefix = (
+            next((each for each in _PREFIXES if abs(value) >= each[0]), _PREFIXES[-1]) if value else (1, "")
+        )
         return f"{_digits(value / factor)} {prefix}{unit}"
     if unit in {"x", "lines"}:
         return f"{_digits(value)} {unit}"
@@ -73,21 +86,28 @@ def save(outcomes: Mapping[str, Outcome], directory: Path) -> Path:
 
 
 def _record(figure: Figure) -> dict[str, object]:
-    value, low, high = (float(f"{each:.4g}") for each in (figure.value, figure.low, figure.high))
-    record = {"name": figure.name, "value": value, "unit": figure.unit, "low": low, "high": high}
+    record = figure._asdict()
     if figure.goal:
-        record |= {"goal": figure.goal._asdict(), "met": figure.met}
+        return {**record, "goal": figure.goal._asdict(), "met": figure.met}
     return record
 
 
 def load(path: Path) -> dict[str, list[Figure]]:
-    """Read the figures of a file that ``save`` wrote."""
-    sections: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))["sections"]
-    return {title: [_figure(record) for record in records] for title, records in sections.items()}
+    """Read the figures of a file that ``save`` wrote.
+
+    Raises:
+        NoResults: it is another.
+
+    """
+    try:
+        sections: dict[str, list[dict[str, Any]]] = json.loads(path.read_text(encoding="utf-8"))["sections"]
+        return {title: [_figure(record) for record in records] for title, records in sections.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise NoResults(f"{path} holds no figures of the benchmark: give a file that `make bench` wrote") from None
 
 
 def _figure(record: dict[str, Any]) -> Figure:
-    bound = Goal(**record["goal"]) if "goal" in record else None
+    bound = Goal(**record["goal"]) if record.get("goal") else None
     return Figure(record["name"], record["value"], record["unit"], record["low"], record["high"], bound)
 
 

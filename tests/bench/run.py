@@ -1,7 +1,6 @@
 """The sections of the benchmark, in order."""
 
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from exporter.web.server import collect_rarely
 from tests.bench import (
     growth,
+    growth_series,
     ingest_redis,
     ingest_sqlite,
     many,
@@ -52,6 +52,7 @@ def sections(scale: Scale, environment: Path) -> list[Section]:
         Section(f"Scrape of {scale.series:,} series", scrape.against_prometheus_client, 45),
         Section(f"Scrape of {scale.series:,} series over HTTP", scrape_http.over_http, 50),
         Section("Growth with history", partial(growth.with_history, environment=environment), 30),
+        Section("Growth with series", growth_series.with_series, 10),
         Section("Memory of the exporter", memory.of_exporter, 30),
         Section("Memory of the stores", stores.by_ratings, 8),
         Section(f"{scale.many:,} series", many.series, 40),
@@ -76,7 +77,9 @@ def main(*, quick: bool, everything: bool, only: str, without_original: bool, ou
     collect_rarely()  # as ``serve`` does; the rivals have the same of it
     scale = QUICK if quick else Scale(original=not without_original)
     chosen = [each for each in sections(scale, output / "original") if only.lower() in each.title.lower()]
-    console = Console() if sys.stdout.isatty() else Console(width=results.WIDTH)
+    if not chosen:
+        raise click.UsageError(f"--only {only!r} fits no section; they are " + "; ".join(_titles(scale, output)))
+    console = results.console()
     try:
         with _progress(console, chosen) as measure:
             outcomes = {section.title: measure(section, scale) for section in chosen}
@@ -85,6 +88,10 @@ def main(*, quick: bool, everything: bool, only: str, without_original: bool, ou
     results.show(console, {title: outcome.figures for title, outcome in outcomes.items()}, everything=everything)
     drawn = draw(results.pictures(outcomes), output)
     console.print(f"All figures are kept in {results.save(outcomes, output)}; pictures: {', '.join(map(str, drawn))}")
+
+
+def _titles(scale: Scale, output: Path) -> list[str]:
+    return [each.title for each in sections(scale, output)]
 
 
 def _check_programs() -> None:

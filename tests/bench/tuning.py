@@ -10,11 +10,8 @@ from exporter.web.server import BLOCKING_THREADS
 from tests.bench.clients import Client, filled, warm_up
 from tests.bench.forms import BATCH
 from tests.bench.harness import Figure, Outcome, Picture, Say, Scale, alternate, at_least, figure, ratio
-from tests.bench.load import CONNECTIONS
 from tests.bench.servers import Variant, redis_that_keeps
 from tests.support.exporter_process import ExporterProcess
-
-MANY_CONNECTIONS = 64
 
 
 def by_threads(scale: Scale, say: Say) -> Outcome:
@@ -29,7 +26,7 @@ def by_threads(scale: Scale, say: Say) -> Outcome:
             for number in threads
         }
         figures, curves = [], {}
-        for connections in (CONNECTIONS, MANY_CONNECTIONS):
+        for connections in scale.connections:
             words = f"{connections} connections"
             clients = {number: Client(port, 1, scale.seconds / 2, {}, connections) for number, port in ports.items()}
             warm_up(clients.values())
@@ -71,7 +68,7 @@ def by_workers(scale: Scale, say: Say) -> Outcome:
                 exporters[workers] = stack.enter_context(exporter)
             for size, words in ((1, "single ratings"), (BATCH, f"batches of {BATCH}")):
                 clients = {
-                    f"{workers} workers": Client(exporter.port, size, scale.seconds / 2, {}, MANY_CONNECTIONS)
+                    f"{workers} workers": Client(exporter.port, size, scale.seconds / 2, {}, scale.connections[-1])
                     for workers, exporter in exporters.items()
                 }
                 warm_up(clients.values())
