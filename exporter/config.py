@@ -4,22 +4,21 @@ Flag beats environment beats file beats default. What is known of a key - its ty
 in the types alone; ``settings`` reads by them. The module may not import Flask, and makes no connection.
 """
 
-import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
-from operator import le, lt
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, inspect
 
 from exporter import yaml_strict
-from exporter.errors import ConfigError, StoreRefused
+from exporter.checks import SINGLE_CHECKS, contradictions
+from exporter.errors import ConfigError
 from exporter.rules import Rules, StageRules, WorkflowOverrides
-from exporter.settings import KeyPath, Reader, Setting, bare, dotted, shown_text, unknown
-from exporter.store import SERIES_LIMIT, open_store
+from exporter.settings import KeyPath, Reader, Setting, bare, dotted, unknown
+from exporter.store import SERIES_LIMIT
 from exporter.yaml_strict import Scalar
 
 PREFIX = "FEEDBACK_EXPORTER_"
@@ -28,10 +27,6 @@ FILE_VARIABLE = f"{PREFIX}CONFIG"
 # NAME=value of the variables that set no key: the file's name, and what Kubernetes puts into every container
 # beside a service named feedback-exporter.
 _NO_KEY = re.compile(rf"{PREFIX}(CONFIG=|SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=\w+://|PORT_\d+_\w+=)")
-_LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\]]*)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
-_HIGHEST_PORT = 65_535
-# The stores that one process has to itself.
-_IN_MEMORY = {"sqlite://", "sqlite:///:memory:"}
 # What cannot change while the exporter runs.
 RESTART_KEYS = ("listen", "store", "wait_replicas", "workers", "role")
 
@@ -108,7 +103,9 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     sources = [_from_file(file), _from_environment(environ), _from_flags(flags)]
     problems = [problem for source in sources for problem in source.problems]
     settings = {key: setting for source in sources for key, setting in source.settings.items()}
-    problems += _contradictions(settings)
+    problems += contradictions(
+        settings, {path: Setting(field.default, "the default") for path, field in leaves().items()}
+    )
     if problems:
         raise ConfigError(problems)
     return msgspec.convert(_nested(settings), Config)
@@ -140,7 +137,7 @@ def _fields(kind: inspect.Type, above: KeyPath) -> Iterator[tuple[KeyPath, inspe
 
 
 def _from_file(path: Path | None) -> Reader:
-    reader = Reader(lambda key: f"{path}: {dotted(key)}" if key else str(path), _CHECKS)
+    reader = Reader(lambda key: f"{path}: {dotted(key)}" if key else str(path), SINGLE_CHECKS)
     try:
         if path is not None:
             reader.read(inspect.type_info(Config), yaml_strict.parse(_content(path), str(path)))
@@ -164,7 +161,7 @@ def _from_environment(environ: Mapping[str, str]) -> Reader:
     known = variables()
     names = {path: variable for variable, path in known.items()}
     every = [FILE_VARIABLE, *known]
-    reader = Reader(names.__getitem__, _CHECKS)
+    reader = Reader(names.__getitem__, SINGLE_CHECKS)
     for variable in sorted(environ):
         value = environ[variable]
         if variable in known:
@@ -177,7 +174,7 @@ def _from_environment(environ: Mapping[str, str]) -> Reader:
 
 
 def _from_flags(flags: Mapping[str, object]) -> Reader:
-    reader = Reader(lambda key: f"--{key[0].replace('_', '-')}", _CHECKS)
+    reader = Reader(lambda key: f"--{key[0].replace('_', '-')}", SINGLE_CHECKS)
     for flag, value in flags.items():
         if value is not None:
             _read_text(reader, (flag,), str(value))
@@ -191,99 +188,6 @@ def _read_text(reader: Reader, path: KeyPath, text: str) -> None:
         reader.read(kind, yaml_strict.Sequence([Scalar(part.strip()) for part in text.split(",")]), path)
     else:
         reader.read(kind, Scalar(text, quoted=False), path)
-
-
-def _check_listen(text: str) -> None:
-    parts = _LISTEN.fullmatch(text)
-    if not parts or not 1 <= int(parts["port"]) <= _HIGHEST_PORT or not _is_host(parts["ipv6"], parts["host"]):
-        raise ConfigError([f"{shown_text(text)} is not HOST:PORT or [IPV6]:PORT with a port from 1 to {_HIGHEST_PORT}"])
-
-
-def _is_host(ipv6: str | None, host: str) -> bool:
-    try:
-        if ipv6 is not None:
-            ipaddress.IPv6Address(ipv6)
-        elif not host.strip("0123456789."):
-            ipaddress.IPv4Address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_store(url: str) -> None:
-    try:
-        open_store(url).close()
-    except StoreRefused as error:
-        raise ConfigError([str(error)]) from None
-
-
-_CHECKS: dict[KeyPath, Callable[[str], None]] = {("listen",): _check_listen, ("store",): _check_store}
-
-
-class _Order(NamedTuple):
-    """Two thresholds that must stand in an order, or a stage would be sent up and down at once."""
-
-    low: str
-    high: str
-    holds: Callable[[float, float], bool]
-    low_fault: str
-    high_fault: str
-
-
-_ORDERS = (
-    _Order("quality_threshold", "downgrade_threshold", lt, "not below", "not above"),
-    _Order("quality_threshold", "lower_tier_threshold", le, "above", "below"),
-)
-
-
-def _contradictions(settings: Mapping[KeyPath, Setting]) -> Iterator[str]:
-    """Find values that are usable alone but not together; what is not usable alone is passed over."""
-    yield from _alone_in_memory(settings)
-    yield from _without_replicas(settings)
-    tiers = settings.get(("tiers",), Setting(Config().tiers, "")).value
-    for path, (tier, where) in settings.items():
-        if path[-1] == "start_tier" and isinstance(tier, str) and isinstance(tiers, tuple) and tier not in tiers:
-            yield f"{where}: {shown_text(tier)} is none of the tiers {', '.join(tiers)}"
-    for level in dict.fromkeys(path[:-1] for path in settings if len(path) > 1):
-        for order in _ORDERS:
-            yield from _disorder(settings, level, order)
-
-
-def _alone_in_memory(settings: Mapping[KeyPath, Setting]) -> Iterator[str]:
-    workers, store = settings.get(("workers",)), settings.get(("store",))
-    if workers and store and isinstance(workers.value, int) and workers.value > 1 and store.value in _IN_MEMORY:
-        yield (
-            f"{workers.where}: {workers.value} workers cannot share {store.value} ({store.where}), which is one "
-            "process's own; give sqlite:///path or redis://, or 1 worker"
-        )
-
-
-def _without_replicas(settings: Mapping[KeyPath, Setting]) -> Iterator[str]:
-    wait = settings.get(("wait_replicas",))
-    store = settings.get(("store",), Setting(Config().store, ""))
-    if wait and isinstance(wait.value, int) and isinstance(store.value, str):
-        try:
-            open_store(store.value, wait_replicas=wait.value).close()
-        except StoreRefused as error:
-            yield f"{wait.where}: {error}"
-
-
-def _disorder(settings: Mapping[KeyPath, Setting], level: KeyPath, order: _Order) -> Iterator[str]:
-    low, high = (_in_force(settings, level, key) for key in (order.low, order.high))
-    if not isinstance(low.value, float) or not isinstance(high.value, float) or order.holds(low.value, high.value):
-        return
-    if (*level, order.low) in settings:
-        yield f"{low.where}: {low.value} is {order.low_fault} {order.high}, {high.value} ({high.where})"
-    elif (*level, order.high) in settings:
-        yield f"{high.where}: {high.value} is {order.high_fault} {order.low}, {low.value} ({low.where})"
-
-
-def _in_force(settings: Mapping[KeyPath, Setting], level: KeyPath, key: str) -> Setting:
-    """Value of a rule at a level: its own, else its workflow's, else that of all stages."""
-    for layer in (level, level[:2], ("rules",)):
-        if (*layer, key) in settings:
-            return settings[*layer, key]
-    return Setting(getattr(StageRules(), key), "the default")
 
 
 def _nested(settings: Mapping[KeyPath, Setting]) -> dict[str, Any]:

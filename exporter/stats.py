@@ -83,8 +83,8 @@ class QualityStats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def live(record: Record, now: int, window: int, known: tuple[Record, Live] | None = None) -> Live | None:
     """Read the part of ``record`` that is live at ``now`` (microseconds) in a ``window`` of seconds.
 
-    ``None`` when nothing is. ``known``, an older record of the series and its part, changes no number: where
-    only the last hour differs, the others are not added up again.
+    ``None`` when nothing is. ``known``, an older record of the series and its part by the same window at an earlier
+    moment, changes no number: where only the last hour differs, the others are not added up again.
     """
     first = first_live_hour(now, window)
     if known and known[1].first_hour >= first:

@@ -23,6 +23,8 @@ StageKey = tuple[str, str]
 
 # Outgrown moments of staleness that may lie about, beyond one a stage, before they are swept out.
 SPARE_MOMENTS = 100
+# Callers read their clocks before they wait for one another; what is further behind is a clock that was set back.
+SET_BACK = 60 * MILLION
 
 
 class Series(NamedTuple):
@@ -143,6 +145,11 @@ class View:
                 raise type(self._failure)(str(self._failure)) from self._failure
 
     def _update(self, now: int) -> StoreError | None:
+        last = self.updated_at or now
+        if now < last - SET_BACK:
+            self._cursor = None  # hours that had left the window are live again
+        else:
+            now = max(now, last)
         try:
             changes = self._store.changes(self._cursor)
             if changes.complete:

@@ -571,7 +571,7 @@ class TestLiveByChange:
 
     @given(seed=st.integers(0, 10**9))
     def test_known_or_not_makes_no_difference(self, seed: int) -> None:
-        """Whatever was known, whenever it was read and by whatever window, the part is the same."""
+        """Whatever was known, whenever before it was read, the part is the same."""
         random_ = random.Random(seed)
 
         def some(count: int, oldest: int) -> list[Rating]:
@@ -587,7 +587,7 @@ class TestLiveByChange:
         known = live(old, NOW + later, window)
         more = map(feedback, some(random_.randint(1, 5), random_.choice([1, 1, 8])))
         record = fold(random_.choice([old, old, None]), more, NOW, WEEK)
-        now, window = NOW + later + random_.randrange(-1, 3) * HOUR // 2, random_.choice([window, window, 3600])
+        now = NOW + later + random_.randrange(4) * HOUR // 2
 
         assert live(record, now, window, known and (old, known)) == live(record, now, window)
 

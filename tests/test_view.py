@@ -216,6 +216,29 @@ class TestRefresh:
 
         assert asked == [None, 1, 2, 2, 4, None]
 
+    def test_a_clock_that_was_set_back_brings_hours_back(self, store: Store) -> None:
+        """After a clock that ran ahead is set right, all is assessed anew, though no rating came."""
+        rate(store, spread([0.2, 0.9], end=NOW))
+        view = view_of(store, now=NOW + 30 * 24 * HOUR)
+        assert picture(view) == {}
+        view.refresh(NOW)
+
+        assert picture(view) == picture(view_of(store))
+        assert samples(view) == {STAGE: 2}
+        assert view.updated_at == NOW
+
+    @pytest.mark.parametrize("back", [0, 60 * MILLION])
+    def test_callers_whose_moments_cross(self, store: Store, back: int) -> None:
+        """A moment that lies a little before the last refresh, as that of one who waited, does not turn time back."""
+        rate(store, spread([0.2], end=NOW))
+        view = view_of(store)
+        view.refresh(NOW - back)
+
+        assert view.updated_at == NOW
+        assert list(view.take_changed()) == [STAGE]
+        view.refresh(NOW - 60 * MILLION - 1)
+        assert view.updated_at == NOW - 60 * MILLION - 1
+
     def test_many_ratings_one_by_one(self, store: Store) -> None:
         """What is carried from refresh to refresh, hour by hour and beyond a hundred ratings, is as if read at once."""
         view = View(store, Rules(defaults=StageRules(window_seconds=3600)))

@@ -23,6 +23,9 @@ Opened = Callable[..., Store]
 
 WRITERS = 8
 STEPS = 120
+# Writers go on until the reader has polled so often, whom a busy machine may leave little time; they end at last.
+POLLS = 20
+MOST_STEPS = 50 * STEPS
 SHARED = SeriesKey("shared", "s", "t")
 
 
@@ -36,11 +39,12 @@ class State(NamedTuple):
 class Writer(threading.Thread):
     """Appends to and clears a series of its own, and appends to one that all share."""
 
-    def __init__(self, store: Store, number: int) -> None:
-        """Begin with an empty series."""
+    def __init__(self, store: Store, number: int, polled: threading.Event) -> None:
+        """Begin with an empty series; end when the reader has ``polled`` often enough."""
         super().__init__()
         self._store = store
         self._number = number
+        self._polled = polled
         self.key = SeriesKey(f"writer-{number}", "s", "t")
         self.begun = self.acknowledged = State()
         self.shared = 0
@@ -48,7 +52,9 @@ class Writer(threading.Thread):
     def run(self) -> None:
         """Take random steps; note each before it begins, and after it was acknowledged."""
         random = Random(self._number)
-        for step in range(STEPS):
+        for step in range(MOST_STEPS):
+            if step >= STEPS and self._polled.is_set():
+                return
             clears, ratings = self.acknowledged
             if random.random() < 0.2:
                 self.begun = State(clears + 1)
@@ -100,7 +106,8 @@ def test_acknowledged_is_seen(store_url: str, processes: int, opened: Opened) ->
         spawn.Process(target=append_from_afar, args=(store_url, number, counter))
         for number, counter in enumerate(counters)
     ]
-    writers = [Writer(store, number) for number in range(WRITERS)]
+    polled = threading.Event()
+    writers = [Writer(store, number, polled) for number in range(WRITERS)]
     workers: list[BaseProcess | threading.Thread] = [*far, *writers]
     for worker in workers:
         worker.start()
@@ -110,6 +117,8 @@ def test_acknowledged_is_seen(store_url: str, processes: int, opened: Opened) ->
         least = [writer.acknowledged for writer in writers]
         reader.poll()
         polls += 1
+        if polls > POLLS:
+            polled.set()
         assert count(reader.records.get(SHARED)) >= shared
         for writer, state in zip(writers, least, strict=True):
             check(reader, writer, state)
@@ -117,7 +126,7 @@ def test_acknowledged_is_seen(store_url: str, processes: int, opened: Opened) ->
         worker.join()
     reader.poll()
 
-    assert polls > 20
+    assert polls > POLLS
     assert [process.exitcode for process in far] == [0] * processes
     assert count(reader.records[SHARED]) == sum(writer.shared for writer in writers) + processes * STEPS
     for writer in writers:
