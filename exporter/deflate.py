@@ -6,7 +6,7 @@ from the checksums of the pieces, as ``crc32_combine`` of zlib does.
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from struct import Struct
 from typing import NamedTuple
@@ -43,14 +43,21 @@ def deflate(text: bytes) -> Piece:
 def join(pieces: Iterable[Piece]) -> Piece:
     """Return the piece that holds the texts of all, in their order."""
     pieces = list(pieces)
-    crc = reduce(lambda before, piece: _multiplied(piece.shift, before) ^ piece.crc, pieces, 0)
-    size = sum(piece.size for piece in pieces)
+    crc, size = _checked(pieces)
     return Piece(b"".join([piece.blocks for piece in pieces]), crc, size, _shift(size))
 
 
-def gzip_stream(piece: Piece) -> bytes:
-    """Return the gzip stream of one member that holds the text of ``piece``."""
-    return _HEADER + piece.blocks + _END + _TRAILER.pack(piece.crc, piece.size % _SIZES)
+def gzip_stream(pieces: Iterable[Piece]) -> list[bytes]:
+    """Return the gzip stream of one member that holds the texts of all, in their order, in parts to be sent on end."""
+    pieces = list(pieces)
+    crc, size = _checked(pieces)
+    return [_HEADER, *[piece.blocks for piece in pieces], _END + _TRAILER.pack(crc, size % _SIZES)]
+
+
+def _checked(pieces: Sequence[Piece]) -> tuple[int, int]:
+    """Checksum and length of the texts of ``pieces``, one after the other."""
+    crc = reduce(lambda before, piece: _multiplied(piece.shift, before) ^ piece.crc, pieces, 0)
+    return crc, sum(piece.size for piece in pieces)
 
 
 def _multiplied(one: int, other: int) -> int:

@@ -11,7 +11,7 @@ Names, types, help and labels come from ``names``, numbers from ``view``: nothin
 import threading
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import accumulate, chain, repeat
+from itertools import accumulate, chain
 from operator import attrgetter
 
 from exporter import names
@@ -20,6 +20,7 @@ from exporter.document import Document
 from exporter.domain import MILLION, Ladder
 from exporter.fold import EDGES
 from exporter.names import Metric
+from exporter.text import CUT, LABELS, escape, header
 from exporter.view import Series, Stage, View
 
 # Fields of ``QualityStats`` by the metric that shows them.
@@ -41,9 +42,6 @@ _SERIES_GAUGES = (*_STATISTICS, names.RECOMMENDED_TIER_RANK, names.RECOMMENDATIO
 _STATE_SETS = (names.RECOMMENDED_TIER, names.CURRENT_TIER)
 _STAGE_GAUGES = (names.STAGE_CONFIDENCE, names.QUALITY_THRESHOLD, names.MIN_SAMPLES)
 _FAMILIES = (*_SERIES_GAUGES, names.SCORE, *_STATE_SETS, *_STAGE_GAUGES)
-
-# Parts the families in the text of a stage.
-_CUT = "\0"
 
 # How numbers are written, whole ones faster than others, and the gauges that are whole.
 _WHOLE, _EXACT = "%d.0", "%r"
@@ -105,14 +103,14 @@ class Exposition:
         parts: list[bytes] = []
         for family, metric in self._chosen(wanted):
             parts.append(_header(metric))
-            parts += [block.text(family) for block in self._document.blocks]
+            parts += self._document.lines(family)
         return b"".join([*parts, self._ranks(wanted)])
 
     def _piece(self, wanted: frozenset[str] | None) -> Piece:
         pieces: list[Piece] = []
         for family, metric in self._chosen(wanted):
             pieces.append(deflate(_header(metric)))
-            pieces += [block.piece(family) for block in self._document.blocks]
+            pieces += self._document.pieces(family)
         return join([*pieces, deflate(self._ranks(wanted))])
 
     @staticmethod
@@ -133,27 +131,21 @@ def _is_wanted(metric: Metric, wanted: frozenset[str] | None) -> bool:
 
 
 def _header(metric: Metric) -> bytes:
-    return f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.type}\n".encode()
+    return header(metric.name, metric.type, metric.help).encode()
 
 
 def _tier_ranks(ladder: Iterable[str]) -> bytes:
     name = names.TIER_RANK.name
-    lines = [f'{name}{{tier="{_escape(tier)}"}} {float(rank)!r}\n' for rank, tier in enumerate(ladder)]
+    lines = [f'{name}{{tier="{escape(tier)}"}} {float(rank)!r}\n' for rank, tier in enumerate(ladder)]
     return "".join(lines).encode()
 
 
 def _stage_lines(stage: Stage) -> list[bytes]:
     """Write one stage: the lines of each family, in the order of ``_FAMILIES``."""
     workflow, name = stage.key
-    labels = f'{{workflow="{_escape(workflow)}",stage="{_escape(name)}"'
-    values = chain.from_iterable(zip(repeat(labels), _values(stage)))
-    return (_form(stage.ladder, tuple(stage.series)) % tuple(values)).encode().split(_CUT.encode())
-
-
-def _escape(value: str) -> str:
-    """Escape a label value. Names hold neither newline nor NUL, but the text does not rest on that."""
-    printable = value.replace(_CUT, "\N{REPLACEMENT CHARACTER}")
-    return printable.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    labels = f'{{workflow="{escape(workflow)}",stage="{escape(name)}"'
+    text = (_form(stage.ladder, tuple(stage.series)) % tuple(_values(stage))).encode()
+    return text.replace(LABELS.encode(), labels.encode()).split(CUT.encode())
 
 
 def _values(stage: Stage) -> Iterator[float]:
@@ -181,7 +173,7 @@ def _scores(series: Series) -> tuple[float, ...]:
 
 @lru_cache
 def _form(ladder: Ladder, tiers: tuple[str, ...]) -> str:
-    """Text of a stage that has series in ``tiers``, to be cut into families; each line takes labels and a number."""
+    """Text of a stage that has series in ``tiers``, to be cut into families; each line takes a number."""
     of_series = [_tier_label(tier) for tier in tiers]
     of_ladder = [_tier_label(tier) for tier in ladder]
     families = [
@@ -190,19 +182,19 @@ def _form(ladder: Ladder, tiers: tuple[str, ...]) -> str:
         *[_gauge_lines(metric, of_ladder) for metric in _STATE_SETS],
         *[_gauge_lines(metric, [""]) for metric in _STAGE_GAUGES],
     ]
-    return _CUT.join(families)
+    return CUT.join(families)
 
 
 def _tier_label(tier: str) -> str:
-    return f',tier="{_escape(tier)}"'.replace("%", "%%")
+    return f',tier="{escape(tier)}"'.replace("%", "%%")
 
 
 def _gauge_lines(metric: Metric, labels: Iterable[str]) -> str:
     number = _WHOLE if metric in _WHOLE_GAUGES else _EXACT
-    return "".join([f"{metric.name}%s{label}}} {number}\n" for label in labels])
+    return "".join([f"{metric.name}{LABELS}{label}}} {number}\n" for label in labels])
 
 
 def _score_lines(label: str) -> str:
     name, edges = names.SCORE.name, [*(f"{edge / MILLION}" for edge in EDGES), "+Inf"]
-    lines = [f'{name}_bucket%s{label},le="{edge}"}} {_WHOLE}\n' for edge in edges]
-    return "".join(lines) + f"{name}_sum%s{label}}} {_EXACT}\n{name}_count%s{label}}} {_WHOLE}\n"
+    lines = [f'{name}_bucket{LABELS}{label},le="{edge}"}} {_WHOLE}\n' for edge in edges]
+    return "".join(lines) + f"{name}_sum{LABELS}{label}}} {_EXACT}\n{name}_count{LABELS}{label}}} {_WHOLE}\n"

@@ -7,19 +7,9 @@ read from the view and the store at each rendering, so they cannot disagree with
 import platform
 from collections.abc import Iterator, Mapping
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Metric,
-    PlatformCollector,
-    generate_latest,
-)
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, PlatformCollector
 
-from exporter import names
+from exporter import names, text
 from exporter.domain import MILLION
 from exporter.sharing import Shared
 from exporter.store.base import Store
@@ -42,7 +32,7 @@ class Telemetry:
         self._shared = shared or Shared()
         self._gauge(names.BUILD_INFO).labels(VERSION, platform.python_version()).set(1)
         self._gauge(names.STORE_UP).set_function(lambda: self.store_up)
-        self._gauge(names.EXPORTER_SERIES).set_function(lambda: sum(len(stage.series) for stage in view.stages))
+        self._gauge(names.EXPORTER_SERIES).set_function(lambda: view.series)
         self._gauge(names.SERIES_LIMIT).set_function(lambda: store.series_limit)
         self._gauge(names.VIEW_TIMESTAMP).set_function(lambda: (view.updated_at or 0) / MILLION)
         self._gauge(names.RELOAD_SUCCESSFUL).set_function(lambda: self._shared.reload_ok.value)
@@ -118,26 +108,16 @@ class Telemetry:
 
         ``wanted`` chooses families as in ``Exposition.render``.
         """
-        families = _Families(self._registry, wanted)
-        if openmetrics:
-            return bytes(generate_openmetrics(families))  # type: ignore[no-untyped-call]  # prometheus-client has no types here
-        return generate_latest(families)
+        lines = [text.family(family, openmetrics=openmetrics) for family in self._families(wanted)]
+        return "".join([*lines, "# EOF\n" if openmetrics else ""]).encode()
 
+    def _families(self, wanted: frozenset[str] | None) -> Iterator[Metric]:
+        """Wanted families without ``_created``.
 
-class _Families(Collector):
-    """The wanted families of a registry, without ``_created``.
-
-    That sample doubles the counters for no query of ours, and prometheus-client can leave it out only for
-    the whole process.
-    """
-
-    def __init__(self, registry: CollectorRegistry, wanted: frozenset[str] | None) -> None:
-        self._registry = registry
-        self._wanted = wanted
-
-    def collect(self) -> Iterator[Metric]:
+        That sample doubles the counters for no query of ours, and prometheus-client can leave it out only for
+        the whole process.
+        """
         for family in self._registry.collect():
             family.samples = [sample for sample in family.samples if sample.name != f"{family.name}_created"]
-            sample_names = {family.name, *(sample.name for sample in family.samples)}
-            if self._wanted is None or self._wanted & sample_names:
+            if wanted is None or family.name in wanted or any(sample.name in wanted for sample in family.samples):
                 yield family

@@ -109,6 +109,8 @@ class View:
         self._begun = self._failed = 0
         self._failure: StoreError | None = None
         self._stages: dict[StageKey, Stage] = {}
+        # How many series the stages have.
+        self.series = 0
         # When each stage must be looked at again, soonest first; an entry that a stage outgrew is passed over.
         self._stale: list[tuple[int, StageKey]] = []
         self._changed: set[StageKey] = set()
@@ -196,6 +198,7 @@ class View:
         with self._picture:
             self._changed.add(stage.key)
             old = self._stages.get(stage.key)
+            self.series += len(stage.series) - (len(old.series) if old else 0)
             if not stage.series:
                 self._stages.pop(stage.key, None)
                 return

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.deflate import gzip_stream, join
+from exporter.deflate import gzip_stream
 from exporter.document import BLOCK, Document
 from exporter.view import StageKey
 
@@ -15,12 +15,12 @@ FAMILIES = 2
 
 def text(document: Document, family: int) -> bytes:
     """Lines of one family, of all blocks."""
-    return b"".join([block.text(family) for block in document.blocks])
+    return b"".join(document.lines(family))
 
 
 def unpacked(document: Document, family: int) -> bytes:
     """Lines of one family, out of one gzip stream."""
-    return gzip.decompress(gzip_stream(join(block.piece(family) for block in document.blocks)))
+    return gzip.decompress(b"".join(gzip_stream(document.pieces(family))))
 
 
 def lines(key: StageKey, *values: int) -> Sequence[bytes]:

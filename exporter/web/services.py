@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.clock import now_microseconds
 from exporter.config import RESTART_KEYS, Config, restart_needed
-from exporter.deflate import deflate, gzip_stream, join
+from exporter.deflate import deflate, gzip_stream
 from exporter.domain import SeriesKey, shown
 from exporter.errors import ConfigError, StoreError
 from exporter.exposition import Exposition
@@ -138,12 +138,12 @@ class Services:
             finally:
                 self._probing.release()
 
-    def metrics(self, *, openmetrics: bool, names: frozenset[str] | None, compressed: bool) -> bytes:
-        """Render ``/metrics`` from the view as it is, ``compressed`` as gzip."""
+    def metrics(self, *, openmetrics: bool, names: frozenset[str] | None, compressed: bool) -> list[bytes]:
+        """Render ``/metrics`` from the view as it is, ``compressed`` as gzip, in parts that are not copied together."""
         own = self.telemetry.render(openmetrics=openmetrics, wanted=names)
         if compressed:
-            return gzip_stream(join([self._exposition.deflated(names), deflate(own)]))
-        return self._exposition.render(names) + own
+            return gzip_stream([self._exposition.deflated(names), deflate(own)])
+        return [self._exposition.render(names), own]
 
     def reload_all(self) -> None:
         """Reload, and let the other workers of this exporter do the same.
