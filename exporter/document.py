@@ -11,8 +11,8 @@ from operator import eq
 from exporter.deflate import Piece, deflate
 from exporter.view import StageKey
 
-# Stages in a block, at most: some tens of kilobytes of one family compress as well as all of it.
-BLOCK = 256
+# Stages in a block, at most: one that changes costs no more to compress than so many, and all of them a tenth more.
+BLOCK = 64
 
 
 class Block:
