@@ -53,8 +53,9 @@ class FeedbackLoop:
                 then the ratings live as long as this object. The ``store`` of a configuration file is
                 the server's and is not looked at.
             rules: tiers, windows and thresholds. Without them, those of the file that
-                ``FEEDBACK_EXPORTER_CONFIG`` names, and its limit of series, so that application and
-                server agree; else the defaults.
+                ``FEEDBACK_EXPORTER_CONFIG`` names, with its limit of series and, where the store is a
+                Redis, the replicas that it waits for, so that application and server agree; else the
+                defaults.
             strict: raise ``StoreError`` when the store cannot be used, instead of going on.
             clock: tells the time, in microseconds since the epoch.
 
@@ -63,11 +64,11 @@ class FeedbackLoop:
             StoreRefused: the URL names no store.
 
         """
-        self.rules, series_limit = _configured() if rules is None else (rules, SERIES_LIMIT)
+        self.rules, series_limit, wait_replicas = _configured() if rules is None else (rules, SERIES_LIMIT, 0)
         self.strict = strict
         self._clock = clock
         self._owned = not isinstance(store, Store)
-        self._store = store if isinstance(store, Store) else _open(store, self.rules, series_limit)
+        self._store = store if isinstance(store, Store) else _open(store, self.rules, series_limit, wait_replicas)
         self._view = View(self._store, self.rules)
         self._lock = threading.Lock()
         self._store_is_away = False
@@ -224,16 +225,18 @@ class FeedbackLoop:
             logger.warning("Feedback is not recorded, and further such refusals are not logged: %s", refusal)
 
 
-def _configured() -> tuple[Rules, int]:
-    """Rules and series limit of the file that ``FEEDBACK_EXPORTER_CONFIG`` names, the defaults without one."""
+def _configured() -> tuple[Rules, int, int]:
+    """Rules, series limit and ``wait_replicas`` of the file that ``FEEDBACK_EXPORTER_CONFIG`` names, else defaults."""
     if not os.environ.get("FEEDBACK_EXPORTER_CONFIG"):
-        return Rules(), SERIES_LIMIT
+        return Rules(), SERIES_LIMIT, 0
     from exporter.config import load  # noqa: PLC0415 - PyYAML is loaded only where a file is read
 
     config = load(None, os.environ, {})
-    return config.all_rules, config.series_limit
+    return config.all_rules, config.series_limit, config.wait_replicas
 
 
-def _open(url: str | None, rules: Rules, series_limit: int) -> Store:
+def _open(url: str | None, rules: Rules, series_limit: int, wait_replicas: int) -> Store:
     named = url or os.environ.get("FEEDBACK_EXPORTER_STORE") or "sqlite://"
-    return open_store(named, retention=rules.longest_window, series_limit=series_limit)
+    # The file asks this of the server's store, which may be another one.
+    replicas = 0 if named.startswith("sqlite:") else wait_replicas
+    return open_store(named, retention=rules.longest_window, series_limit=series_limit, wait_replicas=replicas)

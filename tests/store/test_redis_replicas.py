@@ -8,6 +8,7 @@ import pytest
 import redis
 
 import exporter.store.redis_way
+from exporter import FeedbackLoop
 from exporter.config import load
 from exporter.errors import ConfigError, StoreRefused, StoreUnavailable
 from exporter.store import open_store
@@ -157,6 +158,22 @@ def test_over_http(primary: RedisServer, replica: RedisServer, tmp_path: Path) -
     assert answer.json["feedback_ids"] == ["b"]
     assert re.search("0 of 1 replicas acknowledged it within 1 s; see that its replicas run", answer.json["detail"])
     assert later.json["duplicates"] == 1
+
+
+@pytest.mark.usefixtures("_impatient")
+def test_an_application_waits_as_its_server_does(
+    primary: RedisServer, replica: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``FeedbackLoop`` takes ``wait_replicas`` of the configuration file, for a store that has replicas."""
+    file = tmp_path / "exporter.yml"
+    file.write_text(f"store: {primary.url}\nwait_replicas: 1\n")
+    monkeypatch.setenv("FEEDBACK_EXPORTER_CONFIG", f"{file}")
+    with FeedbackLoop(primary.url, strict=True) as loop, FeedbackLoop("sqlite://", strict=True) as alone:
+        assert loop.record_feedback("w", "s", "cheap", 0.5)
+        replica.pause()
+        with pytest.raises(StoreUnavailable, match="0 of 1 replicas acknowledged it"):
+            loop.record_feedback("w", "s", "cheap", 0.5)
+        assert alone.record_feedback("w", "s", "cheap", 0.5)
 
 
 NO_REPLICAS = "has no replicas to wait for: set wait_replicas to 0, or give a Redis store"
