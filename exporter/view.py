@@ -47,6 +47,9 @@ class Stage:
         self.ladder = ladder
         self.series = {tier: series[tier] for tier in ladder if tier in series}
         self.stats: dict[str, QualityStats] = {tier: series.stats for tier, series in self.series.items()}
+        parts = {tier: series.part for tier, series in self.series.items()}
+        # Tier that the traffic shows the stage to use.
+        self.current_tier: str = current_tier(parts, rules.start_tier or ladder[0])
 
     @cached_property
     def all_tiers(self) -> QualityStats | None:
@@ -54,12 +57,6 @@ class Stage:
         if not self.series:
             return None
         return quality_stats(*self.key, None, merge([series.part for series in self.series.values()]))
-
-    @cached_property
-    def current_tier(self) -> str:
-        """Tier that the traffic shows the stage to use."""
-        parts = {tier: series.part for tier, series in self.series.items()}
-        return current_tier(parts, self.rules.start_tier or self.ladder[0])
 
     @cached_property
     def recommendation(self) -> TierRecommendation:

@@ -52,7 +52,7 @@ def test_two_files_are_set_side_by_side(quick: tuple[str, Path], tmp_path: Path)
     result = json.loads(path.read_text(encoding="utf-8"))
     (*_, last) = result["sections"].values()
     for part in ("value", "low", "high"):
-        last[0][part] *= 2
+        last[0][part] *= 10
     changed = tmp_path / "changed.json"
     changed.write_text(json.dumps(result), encoding="utf-8")
     done = CliRunner(env={"COLUMNS": "200"}).invoke(compare, [str(path), str(changed)], catch_exceptions=False)
