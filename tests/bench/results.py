@@ -55,10 +55,10 @@ def goal(figure: Figure) -> str:
 
 
 def show(console: Console, sections: Sections, *, everything: bool) -> None:
-    """Print one table: every ratio and whatever has a goal, beside it; with ``everything``, the costs too."""
+    """Print one table: ratios, slopes and whatever has a goal, beside it; with ``everything``, the costs too."""
     table = Table("figure", "median", "lowest to highest", "goal", "", width=min(console.width, WIDTH))
     for title, figures in sections.items():
-        shown = [each for each in figures if everything or each.unit == "x" or each.goal]
+        shown = [each for each in figures if everything or each.unit in {"x", ""} or each.goal]
         if shown:
             table.add_section()
             table.add_row(f"[bold]{title}[/]")

@@ -1,13 +1,15 @@
 """Figures are taken pair by pair, shown for people, and read again as they were."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from tests.bench import compare, results
-from tests.bench.harness import Figure, Outcome, Picture, alternate, at_least, figure, ratio
+from tests.bench.harness import Figure, Outcome, Picture, alternate, at_least, below, figure, ratio
 
 
 def test_a_ratio_is_taken_pair_by_pair() -> None:
@@ -56,6 +58,29 @@ def test_what_is_kept_is_read_again(tmp_path: Path) -> None:
 
     assert results.load(path) == {"section": listed}
     assert json.loads(path.read_text(encoding="utf-8"))["pictures"][0]["curves"] == {"curve": [[1, 2]]}
+
+
+def test_the_table_shows_what_is_compared() -> None:
+    """Ratios and slopes are shown with or without a goal, ours and the rival's; costs only where all is asked for."""
+    listed = [
+        figure("slope: ours", [0.01], "", below(0.05)),
+        figure("slope: theirs", [1.07], ""),
+        figure("ratio", [2, 3, 4], "x"),
+        figure("cost", [0.5], "s"),
+    ]
+    shown = {}
+    for everything in (False, True):
+        table = io.StringIO()
+        results.show(Console(file=table, width=120), {"section": listed}, everything=everything)
+        shown[everything] = [_cells(line) for line in table.getvalue().splitlines() if line.startswith("│")]
+
+    assert shown[False] == [
+        ["section", "", "", "", ""],
+        ["slope: ours", "0.010", "", "below 0.05", "met"],
+        ["slope: theirs", "1.070", "", "", ""],
+        ["ratio", "3 x", "2 x to 4 x", "", ""],
+    ]
+    assert shown[True] == [*shown[False], ["cost", "500 ms", "", "", ""]]
 
 
 class TestCompare:
