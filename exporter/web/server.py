@@ -5,7 +5,6 @@ parent is gone ends at once, so that a killed exporter leaves nothing that liste
 """
 
 import errno
-import gc
 import logging
 import multiprocessing
 import os
@@ -24,6 +23,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
 
+from exporter import memory
 from exporter.config import Config
 from exporter.errors import ConfigError, ExporterError, StoreRefused, StoreUnavailable
 from exporter.sharing import Shared, shared
@@ -72,8 +72,8 @@ def serve(load: Callable[[], Config]) -> None:
         log_level=LogLevels.error,
         websockets=False,
     )
-    with shared(config.workers) as memory:
-        server.serve(target_loader=partial(_load_worker, parent, memory), wrap_loader=False)
+    with shared(config.workers) as common:
+        server.serve(target_loader=partial(_load_worker, parent, common), wrap_loader=False)
 
 
 class _Parent:
@@ -138,21 +138,13 @@ def _open(config: Config) -> Store:
     )
 
 
-def collect_rarely() -> None:
-    """Look for garbage in cycles less often: the view is large and has none, and each look walks through it.
-
-    Without this, a tenth of the time of a scrape after which everything changed goes there.
-    """
-    gc.set_threshold(100_000, 50, 100)
-
-
-def _load_worker(parent: _Parent, memory: Shared) -> Flask:
+def _load_worker(parent: _Parent, common: Shared) -> Flask:
     """Make the application inside a worker process."""
-    collect_rarely()
+    memory.collect_rarely()
     store = _open(parent.config)
     # A worker runs no atexit; closed, a SQLite store is one file again, which can be copied.
     Finalize(None, store.close, exitpriority=1)
-    services = Services(parent.config, store, parent.load, shared=memory)
+    services = Services(parent.config, store, parent.load, shared=common)
     _at_hangup(_reload, services)
     _in_background(_end_with_parent)
     _in_background(_await_store, services)

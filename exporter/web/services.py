@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
+from exporter import memory
 from exporter.clock import now_microseconds
 from exporter.config import RESTART_KEYS, Config, restart_needed
 from exporter.deflate import deflate, gzip_stream
@@ -60,6 +61,7 @@ class Services:
         self._probing = threading.Lock()
         self._used = False
         self._limit_noted: int | None = None
+        self._series_shown = 0
 
     @property
     def rules(self) -> Rules:
@@ -142,8 +144,17 @@ class Services:
         """Render ``/metrics`` from the view as it is, ``compressed`` as gzip, in parts that are not copied together."""
         own = self.telemetry.render(openmetrics=openmetrics, wanted=names)
         if compressed:
-            return gzip_stream([self._exposition.deflated(names), deflate(own)])
-        return [self._exposition.render(names), own]
+            parts = gzip_stream([self._exposition.deflated(names), deflate(own)])
+        else:
+            parts = [self._exposition.render(names), own]
+        self._note_series()
+        return parts
+
+    def _note_series(self) -> None:
+        """Let the system have the memory of the series that are no longer shown."""
+        shown, self._series_shown = self._series_shown, self.view.series
+        if self._series_shown < shown:
+            memory.give_back()
 
     def reload_all(self) -> None:
         """Reload, and let the other workers of this exporter do the same.

@@ -11,10 +11,10 @@ from contextlib import closing
 
 from exporter.domain import MILLION
 from exporter.exposition import Exposition
+from exporter.memory import collect_rarely, give_back
 from exporter.rules import WEEK, Rules
 from exporter.store import open_store
 from exporter.view import View
-from exporter.web.server import collect_rarely
 from tests.bench.servers import resident
 
 
@@ -40,6 +40,7 @@ def main(url: str, now: int) -> dict[str, tuple[int, int]]:
         view.refresh(now + 2 * WEEK * MILLION)
         exposition.deflated()
         exposition.render()
+        give_back()
         note("after a window")
     return held
 

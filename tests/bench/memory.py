@@ -79,6 +79,12 @@ def _figures(size: int, held: dict[str, _Held]) -> list[Figure]:
             "x",
             at_most(1.1),
         ),
+        figure(
+            f"{size:,} series, a window without ratings: still resident / what they took",
+            [(after.resident - before.resident) / (full.resident - before.resident)],
+            "x",
+            at_most(0.2),
+        ),
     ]
 
 

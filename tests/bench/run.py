@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from exporter.web.server import collect_rarely
+from exporter.memory import collect_rarely
 from tests.bench import (
     growth,
     growth_series,

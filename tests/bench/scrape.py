@@ -1,8 +1,7 @@
 """What a scrape costs inside the process: against prometheus-client, with the same samples."""
 
-import gc
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +12,6 @@ from exporter.rules import Rules
 from exporter.store import open_store
 from exporter.store.base import Store
 from exporter.view import View
-from exporter.web.server import collect_rarely
 from tests.bench import rival, streams
 from tests.bench.harness import Outcome, Say, Scale, at_least, figure, ratio, seconds
 
@@ -33,7 +31,7 @@ def against_prometheus_client(scale: Scale, say: Say) -> Outcome:
     with TemporaryDirectory(prefix="llm-feedback-bench-") as directory:
         say("Filling a file")
         url = streams.populate(Path(directory) / "bench.db", scale.series, scale.ratings)
-        with closing(open_store(url)) as store, _garbage_as_in_a_worker():
+        with closing(open_store(url)) as store:
             runs = _runs(store, scale, say)
     times = {name: [run[name] for run in runs] for name in runs[0]}
     return Outcome(
@@ -43,17 +41,6 @@ def against_prometheus_client(scale: Scale, say: Say) -> Outcome:
             figure("everything changed, a series", [each / scale.series for each in times[WITH_REFRESH]], "s"),
         ]
     )
-
-
-@contextmanager
-def _garbage_as_in_a_worker() -> Iterator[None]:
-    """Let both look for garbage as seldom as ``serve`` does."""
-    thresholds = gc.get_threshold()
-    collect_rarely()
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
 
 
 def _runs(store: Store, scale: Scale, say: Say) -> list[dict[str, float]]:

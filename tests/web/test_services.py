@@ -7,6 +7,7 @@ from threading import Thread
 
 import pytest
 
+from exporter import memory
 from exporter.config import Config
 from exporter.errors import ConfigError
 from exporter.rules import StageRules, WorkflowOverrides
@@ -159,6 +160,23 @@ def test_reloads_and_requests_at_once(edge: Edge, source: Source) -> None:
         thread.join()
 
     assert failed == []
+
+
+def test_memory_is_given_back_when_series_are_gone(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a scrape that shows fewer series than the last one, and only then."""
+    given: list[int] = []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(edge.services.view.series))
+    edge.post([rating(tier="cheap"), rating(tier="premium"), rating(stage_name="other")])
+    for _ in range(2):
+        edge.get("/metrics")
+    assert given == []
+    assert edge.clear(workflow_name="w", stage_name="other").status_code == 200
+    for coding in ("gzip", "identity"):
+        edge.get("/metrics", Accept_Encoding=coding)
+    assert given == [2]
+    edge.clock.advance(8 * 24 * 3600)
+    edge.get("/metrics")
+    assert given == [2, 0]
 
 
 def test_the_access_log_is_off_by_default(edge: Edge, caplog: pytest.LogCaptureFixture) -> None:
