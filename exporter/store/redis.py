@@ -16,7 +16,7 @@ from typing import Any
 
 from exporter.domain import MILLION, Feedback, SeriesKey
 from exporter.errors import StoreError
-from exporter.fold import HOUR_SECONDS, SCORE, VERSION, Record, first_live_hour
+from exporter.fold import HOUR_SECONDS, ID_PERIOD_SECONDS, SCORE, VERSION, Record, first_live_hour
 from exporter.store.base import (
     LOG_LENGTH,
     MAX_TOMBSTONES,
@@ -43,6 +43,8 @@ from exporter.store.redis_way import Way
 RATINGS_A_CALL = 1000
 SHARD_TOMBSTONES = MAX_TOMBSTONES // SHARDS
 PING_SECONDS = 60
+# Microseconds for which an id is known at least: within them no log has it twice.
+REMEMBERED = 2 * ID_PERIOD_SECONDS * MILLION
 
 # Ways to Redis by the URL's scheme.
 _WAYS: dict[str, Callable[[str, int], Way]] = {
@@ -145,7 +147,7 @@ class RedisStore(Store):
         with self._server.doing("read ratings"):
             self._check()
             logs = self._server.ask(("LRANGE", place_of(key).key("log"), 0, -1) for key in wanted)
-        entries = [unpack_entry(key, entry) for key, log in zip(wanted, logs, strict=True) for entry in log]
+        entries = [entry for key, log in zip(wanted, logs, strict=True) for entry in _once(key, log)]
         return newest_first(entries, limit, before)
 
     def clear(self, workflow: str, stage: str | None, now: int) -> list[tuple[SeriesKey, Record]]:
@@ -199,6 +201,21 @@ class RedisStore(Store):
             if version is not None:
                 check_stamp(self._server.shown, int(version), int(width))
         self._checked = True
+
+
+def _once(key: SeriesKey, log: list[bytes]) -> list[Feedback]:
+    """Entries of a log, without those whose rating was stored once more, as only a server that lost it does.
+
+    ``docs/redis.md`` tells how an AOF that was cut off brings back, in the log alone, what had been lost.
+    """
+    kept: dict[str, Feedback] = {}
+    entries = []
+    for entry in (unpack_entry(key, packed) for packed in reversed(log)):
+        later = kept.get(entry.feedback_id)
+        if later is None or later.arrival - entry.arrival > REMEMBERED:
+            kept[entry.feedback_id] = entry
+            entries.append(entry)
+    return entries[::-1]
 
 
 def _parts(groups: dict[SeriesKey, list[int]]) -> Iterator[tuple[int, list[int]]]:

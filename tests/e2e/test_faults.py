@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.domain import MILLION, Feedback, SeriesKey
@@ -102,18 +103,27 @@ def test_sqlite_keeps_what_it_acknowledged_when_the_exporter_is_killed(tmp_path:
 @pytest.mark.parametrize("cycles", CYCLES)
 def test_redis_keeps_what_it_acknowledged_when_either_is_killed(tmp_path: Path, cycles: int) -> None:
     """With appendfsync always, the exporter and Redis are killed at random moments by turns, many times."""
-    with RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always") as redis:
-        with ExporterProcess(tmp_path, redis.url) as exporter:
+    with RedisServer(tmp_path, "--appendonly", "yes", "--appendfsync", "always") as server:
+        with ExporterProcess(tmp_path, server.url) as exporter:
 
             def restart_redis() -> None:
-                redis.kill()
-                redis.start()
+                server.kill()
+                server.start()
+                _mend_log(server)
                 exporter.wait_ready()
 
             raters = _rate_while(exporter, [exporter.restart, restart_redis], cycles)
             shown = _shown(exporter)
 
-        assert _compared(redis.url, raters, shown) == []
+        assert _compared(server.url, raters, shown) == []
+
+
+def _mend_log(server: RedisServer) -> None:
+    """Do what ``docs/redis.md`` asks for where an AOF was cut off in the middle of what was not acknowledged."""
+    if "loaded anyway because aof-load-truncated" in server.output:
+        with redis.Redis(port=server.port) as client:
+            client.bgrewriteaof()
+            eventually(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "the AOF being rewritten")
 
 
 def _rate_while(exporter: ExporterProcess, blows: Sequence[Callable[[], None]], cycles: int) -> list[Rater]:
