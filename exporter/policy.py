@@ -43,12 +43,8 @@ def current_tier(parts: Mapping[str, Live], start_tier: str) -> str:
     if len(parts) <= 1:
         return next(iter(parts), start_tier)
     times = {tier: timestamps(part.newest) for tier, part in parts.items()}
-    # Where each tier has its share of 100 from a moment on, nothing before that is looked at.
-    share = -(-NEWEST // len(times))
-    since = min(stamps[-share] if len(stamps) >= share else 0 for stamps in times.values())
-    newest = sorted(chain.from_iterable(stamps[bisect_left(stamps, since) :] for stamps in times.values()))
     # The newest 100 are all ratings from this moment on, without the first to arrive where its own are too many.
-    edge = newest[-NEWEST:][0]
+    edge = sorted(chain.from_iterable(times.values()))[-NEWEST:][0]
     counts = {tier: len(stamps) - bisect_left(stamps, edge) for tier, stamps in times.items()}
     at_edge = (
         (arrival_at(parts[tier].newest, place), tier)
