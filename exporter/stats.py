@@ -107,7 +107,7 @@ def _live_by_change(record: Record, old: Record, part: Live) -> Live | None:
     last = Bucket._make(HOUR_BUCKET.unpack_from(old.hours, settled))
     if last.hour == first or len(record.hours) <= settled or not record.hours.startswith(old.hours[:settled]):
         return None
-    _, samples, total, squares, low, high = zip(*HOUR_BUCKET.iter_unpack(record.hours[settled:]), strict=True)
+    _, samples, total, squares, low, high = _columns(record.hours[settled:])
     if min(low) > last.min or max(high) < last.max:  # an hour only grows: the series was begun anew
         return None
     return Live(
