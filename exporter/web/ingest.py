@@ -1,7 +1,6 @@
 """``POST /api/v1/feedback``: ratings in. Computes nothing of what they mean."""
 
-import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 
 import msgspec
@@ -44,16 +43,20 @@ class Receipt(msgspec.Struct, frozen=True):
 def blueprint(services: Services) -> Blueprint:
     """Make the routes over ``services``."""
     routes = Blueprint("ingest", __name__)
-    room = threading.BoundedSemaphore(MOST_AT_ONCE)
+    # As a semaphore that nobody waits for, at a tenth of its cost.
+    places = deque(range(MOST_AT_ONCE))
 
     @routes.post("/api/v1/feedback")
     def post_feedback() -> Response:
-        if not room.acquire(blocking=False):
-            raise busy_problem(f"{MOST_AT_ONCE} requests with ratings are under way; nothing of this one was stored.")
+        try:
+            place = places.pop()
+        except IndexError:
+            words = f"{MOST_AT_ONCE} requests with ratings are under way; nothing of this one was stored."
+            raise busy_problem(words) from None
         try:
             return _answer(services, _entries(request))
         finally:
-            room.release()
+            places.append(place)
 
     return routes
 

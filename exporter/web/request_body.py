@@ -54,7 +54,7 @@ def decompress(body: bytes, request: Request) -> bytes:
         Problem: 413 over 10 MiB; 415 another coding than gzip; 400 a gzip stream that is broken.
 
     """
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    coding = request.environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     if coding == "identity":
         return body
     if coding not in {"gzip", "x-gzip"}:

@@ -71,24 +71,23 @@ class Services:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Note how a write to the store goes."""
-        with self._noting():
-            try:
-                yield
-            except StoreError:
-                self.telemetry.write_failed()
-                raise
-            self.telemetry.write_succeeded()
-
-    @contextmanager
-    def _noting(self) -> Iterator[None]:
-        """Log one line when the store goes and one when it comes back; its first coming is the server's to log."""
         was_up = self.telemetry.store_up
         try:
             yield
         except StoreError as error:
-            if was_up and self._used:
-                log.error("the store cannot be used: %s", error)  # noqa: TRY400 - no traceback: the words say it all
+            self.telemetry.write_failed()
+            self._log_loss(error, was_up=was_up)
             raise
+        self.telemetry.write_succeeded()
+        self._log_return(was_up=was_up)
+
+    def _log_loss(self, error: StoreError, *, was_up: bool) -> None:
+        """Log one line when the store goes; that it never came is the server's to log."""
+        if was_up and self._used:
+            log.error("the store cannot be used: %s", error)
+
+    def _log_return(self, *, was_up: bool) -> None:
+        """Log one line when the store comes back; its first coming is the server's to log."""
         if not was_up and self._used and self.telemetry.store_up:
             log.info("the store can be used again")
         self._used = True
@@ -119,14 +118,15 @@ class Services:
             with self.writing():
                 self.store.ping()
             return
-        started = time.perf_counter()
-        with self._noting():
-            try:
-                self.view.refresh(self.clock())
-            except StoreError:
-                self.telemetry.read_failed()
-                raise
-            self.telemetry.read_succeeded(time.perf_counter() - started)
+        was_up, started = self.telemetry.store_up, time.perf_counter()
+        try:
+            self.view.refresh(self.clock())
+        except StoreError as error:
+            self.telemetry.read_failed()
+            self._log_loss(error, was_up=was_up)
+            raise
+        self.telemetry.read_succeeded(time.perf_counter() - started)
+        self._log_return(was_up=was_up)
 
     def probe(self) -> None:
         """After a write that failed, see whether the store can be written again: no rating may come for long.
