@@ -1,6 +1,6 @@
 """Lines of Prometheus text 0.0.4 and OpenMetrics 1.0: what both write alike, and families of prometheus-client.
 
-What ``generate_latest`` writes, at a fifth of its time: a series is put into words once.
+What ``generate_latest`` writes, for less: a series is put into words once.
 """
 
 from functools import lru_cache
