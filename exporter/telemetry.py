@@ -32,7 +32,7 @@ class Telemetry:
         self._shared = shared or Shared()
         self._gauge(names.BUILD_INFO).labels(VERSION, platform.python_version()).set(1)
         self._gauge(names.STORE_UP).set_function(lambda: self.store_up)
-        self._gauge(names.EXPORTER_SERIES).set_function(lambda: view.series)
+        self._gauge(names.EXPORTER_SERIES).set_function(lambda: view.series_count)
         self._gauge(names.SERIES_LIMIT).set_function(lambda: store.series_limit)
         self._gauge(names.VIEW_TIMESTAMP).set_function(lambda: (view.updated_at or 0) / MILLION)
         self._gauge(names.RELOAD_SUCCESSFUL).set_function(lambda: self._shared.reload_ok.value)

@@ -107,10 +107,12 @@ class View:
         self._failure: StoreError | None = None
         self._stages: dict[StageKey, Stage] = {}
         # How many series the stages have.
-        self.series = 0
+        self.series_count = 0
         # When each stage must be looked at again, soonest first; an entry that a stage outgrew is passed over.
         self._stale: list[tuple[int, StageKey]] = []
         self._changed: set[StageKey] = set()
+        # The moment up to which hours were let pass, also while the store could not be read.
+        self._latest = 0
         self.updated_at: int | None = None
         self._restart(rules)
 
@@ -144,11 +146,11 @@ class View:
                 raise type(self._failure)(str(self._failure)) from self._failure
 
     def _update(self, now: int) -> StoreError | None:
-        last = self.updated_at or now
-        if now < last - SET_BACK:
+        if now < self._latest - SET_BACK:
             self._cursor = None  # hours that had left the window are live again
         else:
-            now = max(now, last)
+            now = max(now, self._latest)
+        self._latest = now
         try:
             changes = self._store.changes(self._cursor)
             if changes.complete:
@@ -195,7 +197,7 @@ class View:
         with self._picture:
             self._changed.add(stage.key)
             old = self._stages.get(stage.key)
-            self.series += len(stage.series) - (len(old.series) if old else 0)
+            self.series_count += len(stage.series) - (len(old.series) if old else 0)
             if not stage.series:
                 self._stages.pop(stage.key, None)
                 return

@@ -225,7 +225,26 @@ class TestRefresh:
 
         assert picture(view) == picture(view_of(store))
         assert samples(view) == {STAGE: 2}
-        assert view.updated_at == NOW
+        assert (view.updated_at, view.series_count) == (NOW, 1)
+
+    def test_a_clock_that_ran_ahead_while_the_store_was_away(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What left the window in an outage, by a clock that was wrong, comes back when clock and store do."""
+        rate(store, spread([0.2, 0.9], end=NOW))
+        view = view_of(store)
+
+        def away(_: Cursor | None) -> Changes:
+            raise StoreUnavailable("away")
+
+        with monkeypatch.context() as outage:
+            outage.setattr(store, "changes", away)
+            assert refresh_or_not(view, NOW + 30 * 24 * HOUR) is not None
+        assert picture(view) == {}
+        view.refresh(NOW)
+
+        assert picture(view) == picture(view_of(store))
+        assert samples(view) == {STAGE: 2}
 
     @pytest.mark.parametrize("back", [0, 60 * MILLION])
     def test_callers_whose_moments_cross(self, store: Store, back: int) -> None:
@@ -667,6 +686,7 @@ class History:
             for stage in self.view.stages
             for tier, stats in stage.stats.items()
         }
+        assert self.view.series_count == len(counts)
         for stage in self.view.stages:
             self.check_stage(stage)
 

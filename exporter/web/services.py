@@ -152,8 +152,8 @@ class Services:
 
     def _note_series(self) -> None:
         """Let the system have the memory of the series that are no longer shown."""
-        shown, self._series_shown = self._series_shown, self.view.series
-        if self._series_shown < shown:
+        before, self._series_shown = self._series_shown, self.view.series_count
+        if self._series_shown < before:
             memory.give_back()
 
     def reload_all(self) -> None:

@@ -165,7 +165,7 @@ def test_reloads_and_requests_at_once(edge: Edge, source: Source) -> None:
 def test_memory_is_given_back_when_series_are_gone(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a scrape that shows fewer series than the last one, and only then."""
     given: list[int] = []
-    monkeypatch.setattr(memory, "give_back", lambda: given.append(edge.services.view.series))
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(edge.services.view.series_count))
     edge.post([rating(tier="cheap"), rating(tier="premium"), rating(stage_name="other")])
     for _ in range(2):
         edge.get("/metrics")
